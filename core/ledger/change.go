@@ -1,0 +1,62 @@
+package ledger
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Change is one consequence of a fact, with its reason.
+type Change struct {
+	Kind    ChangeKind
+	Service ServiceKey // of Allocated, Released and Waiting
+	Address netip.Addr // of Allocated, Released, Moved and Unowned
+	Pool    string     // of Allocated, Released and Pool…
+	Node    netip.Addr // of Node…; the new owner of Moved
+	From    netip.Addr // the former owner of Moved; zero if there was none
+	Reason  string
+}
+
+// ChangeKind says what changed.
+type ChangeKind string
+
+// The kinds of changes.
+const (
+	Allocated   ChangeKind = "allocated"  // a Service got an address
+	Released    ChangeKind = "released"   // a Service lost its address
+	Waiting     ChangeKind = "waiting"    // a Service has no address
+	Moved       ChangeKind = "moved"      // an address has another owner
+	Unowned     ChangeKind = "unowned"    // an address has no owner any more
+	Configured  ChangeKind = "configured" // the cluster, its settings or a pool is declared anew
+	NodeChanged ChangeKind = "node"       // a node joined, left, failed, is drained or declared
+	VoterSet    ChangeKind = "voters"     // the set of voters is another, or settled
+	Balanced    ChangeKind = "rebalanced" // a rebalance was done
+	Rejected    ChangeKind = "rejected"   // the fact cannot be honoured and changed nothing
+)
+
+// String is one line for a person.
+func (c Change) String() string {
+	words := []string{string(c.Kind)}
+	if c.Service != (ServiceKey{}) {
+		words = append(words, c.Service.String())
+	}
+	if c.Address.IsValid() {
+		words = append(words, c.Address.String())
+	}
+	switch {
+	case c.Kind == Moved && c.From.IsValid():
+		words = append(words, fmt.Sprintf("from %s to %s", c.From, c.Node))
+	case c.Kind == Moved:
+		words = append(words, "to "+c.Node.String())
+	case c.Node.IsValid():
+		words = append(words, c.Node.String())
+	}
+	if c.Pool != "" {
+		words = append(words, "pool "+c.Pool)
+	}
+	line := strings.Join(words, " ")
+	if c.Reason != "" {
+		line += ": " + c.Reason
+	}
+	return line
+}

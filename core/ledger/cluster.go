@@ -1,0 +1,83 @@
+package ledger
+
+import (
+	"viplog/core/event"
+)
+
+// clusterConfigured takes a new declaration. What GDCV holds immutable and the ledger stands on (the cluster's name,
+// the ingressVIP once given) is refused here too, for a fact that did not come through `viplog apply`.
+func (f *fold) clusterConfigured(e event.ClusterConfigured) {
+	if old := f.cluster; old != nil {
+		switch {
+		case old.Name != e.Name:
+			f.reject("cluster %s: the log is that of cluster %s", e.Name, old.Name)
+			return
+		case old.IngressVIP.IsValid() && old.IngressVIP != e.IngressVIP:
+			f.reject("cluster %s: ingressVIP %s is immutable", e.Name, old.IngressVIP)
+			return
+		}
+	}
+	f.cluster = &e
+	f.add(Change{Kind: Configured, Reason: "cluster " + e.Name})
+	f.reserveIngress()
+	f.declareNodes(e.Nodes)
+}
+
+// reserveIngress keeps the ingressVIP from everyone but the ingress Service, from the first fact on. An address that
+// another Service already has stays with it.
+func (f *fold) reserveIngress() {
+	if f.isReserved(f.cluster.IngressVIP) && f.free.Take(f.cluster.IngressVIP) {
+		f.countFree(f.cluster.IngressVIP, -1)
+	}
+}
+
+// declareNodes adds and drops nodes. A node that is dropped leaves all lists; which nodes announce may turn for all
+// nodes at once, when a load-balancer node pool appears.
+func (f *fold) declareNodes(declared []event.DeclaredNode) {
+	roles := map[string]string{}
+	for _, d := range declared {
+		roles[d.Address.String()] = d.Role
+		old, known := f.node(d.Address)
+		switch {
+		case !known:
+			f.nodes.Set(&node{address: d.Address, role: d.Role})
+			f.add(Change{Kind: NodeChanged, Node: d.Address, Reason: "declared in pool " + d.Role})
+		case old.role != d.Role:
+			edit(f.nodes, old, func(n *node) { n.role = d.Role })
+		}
+	}
+	var gone []*node
+	f.nodes.Scan(func(n *node) bool {
+		if _, still := roles[n.address.String()]; !still {
+			gone = append(gone, n)
+		}
+		return true
+	})
+	for _, n := range gone {
+		n = edit(f.nodes, n, func(n *node) { n.role = "" })
+		f.reviewNode(n.address, "is no longer declared")
+		f.nodes.Delete(n)
+		f.add(Change{Kind: NodeChanged, Node: n.address, Reason: "no longer declared"})
+	}
+	f.reviewAllNodes("no longer announces")
+}
+
+// announcingRole is the pool that announces addresses: the load-balancer nodes where there are any, else the
+// control-plane nodes.
+func (s *State) announcingRole() string {
+	if s.cluster == nil {
+		return ""
+	}
+	for _, d := range s.cluster.Nodes {
+		if d.Role == event.RoleLoadBalancer {
+			return event.RoleLoadBalancer
+		}
+	}
+	return event.RoleControlPlane
+}
+
+func (f *fold) settingsChanged(e event.SettingsChanged) {
+	f.options = e
+	f.add(Change{Kind: Configured, Reason: "settings"})
+	f.serveQueue() // another Service may be the ingress Service now
+}

@@ -1,0 +1,248 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/tidwall/btree"
+
+	"viplog/core/event"
+	"viplog/core/ipset"
+)
+
+// snapshotFormat heads every encoding. A change of the encoding takes the next number; a binary reads its own and the
+// one before.
+const snapshotFormat = "viplog ledger 0"
+
+// Digest is the SHA-256 of a ledger's canonical encoding: two replicas that folded the same facts have the same one.
+type Digest [sha256.Size]byte
+
+// String is hexadecimal.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// Short is enough of it for a person.
+func (d Digest) Short() string { return d.String()[:12] }
+
+// Snapshot is a ledger's canonical encoding with what is needed to trust it.
+type Snapshot struct {
+	Sequence uint64
+	Digest   Digest
+	Data     []byte
+}
+
+// Digest encodes the whole ledger and hashes it. It costs as much as Snapshot; call it on a Clone, in the background.
+func (s *State) Digest() Digest { return sha256.Sum256(s.encode()) }
+
+// Snapshot encodes the ledger. The encoding is a function of the state and its rules alone.
+func (s *State) Snapshot() Snapshot {
+	data := s.encode()
+	return Snapshot{Sequence: s.seq, Digest: sha256.Sum256(data), Data: data}
+}
+
+func (s *State) encode() []byte {
+	c := &codec{data: make([]byte, 0, 4096+s.services.Len()*256)}
+	format := snapshotFormat
+	c.text(&format)
+	s.code(c)
+	return c.data
+}
+
+// Restore is the inverse of Snapshot: applying the facts after the snapshot gives the same ledger, byte for byte, as
+// applying all. It refuses data that does not have the digest, another format, and data that is damaged.
+func Restore(snapshot Snapshot) (*State, error) {
+	if got := Digest(sha256.Sum256(snapshot.Data)); got != snapshot.Digest {
+		return nil, fmt.Errorf("restore: the data has digest %s, the snapshot says %s", got.Short(), snapshot.Digest.Short())
+	}
+	c := &codec{data: snapshot.Data, reading: true}
+	var format string
+	c.text(&format)
+	if format != snapshotFormat {
+		return nil, fmt.Errorf("restore: format %q is unknown; this version reads %q", format, snapshotFormat)
+	}
+	s := New("")
+	s.code(c)
+	switch {
+	case c.err != nil:
+		return nil, fmt.Errorf("restore: %w", c.err)
+	case len(c.data) != 0:
+		return nil, fmt.Errorf("restore: %w: %d bytes too many", errDamaged, len(c.data))
+	case s.seq != snapshot.Sequence:
+		return nil, fmt.Errorf("restore: the data is of sequence %d, the snapshot says %d", s.seq, snapshot.Sequence)
+	}
+	if err := s.rebuild(); err != nil {
+		return nil, fmt.Errorf("restore: %w", err)
+	}
+	return s, nil
+}
+
+// code describes the state: every field that is not derived.
+func (s *State) code(c *codec) {
+	c.text(&s.logID)
+	c.number(&s.seq)
+	code(c, &s.time)
+	c.number(&s.rules)
+	configured := s.cluster != nil
+	c.flag(&configured)
+	if configured {
+		if s.cluster == nil {
+			s.cluster = &event.ClusterConfigured{}
+		}
+		fact(c, s.cluster)
+	}
+	fact(c, &s.options)
+	s.voters.now.code(c)
+	s.voters.before.code(c)
+	c.flag(&s.starved)
+	code(c, &s.refilled)
+	tree(c, s.pools, (*pool).code)
+	tree(c, s.nodes, (*node).code)
+	tree(c, s.services, (*service).code)
+	tree(c, s.endpoints, (*endpoints).code)
+	tree(c, s.addresses, (*address).code)
+}
+
+// tree handles a tree of records in its order; a record out of order is damage.
+func tree[T any](c *codec, t *btree.BTreeG[*T], each func(*T, *codec)) {
+	n := uint64(t.Len())
+	c.number(&n)
+	if !c.reading {
+		t.Scan(func(record *T) bool {
+			each(record, c)
+			return true
+		})
+		return
+	}
+	var last *T
+	for ; n > 0 && c.err == nil; n-- {
+		record := new(T)
+		each(record, c)
+		if last != nil && !t.Less(last, record) {
+			c.fail()
+			return
+		}
+		t.Load(record)
+		last = record
+	}
+}
+
+func (s *voterSet) code(c *codec) {
+	c.number(&s.version)
+	list(c, &s.members, func(c *codec, v *voter) {
+		c.text(&v.id)
+		c.addr(&v.address)
+		c.bytes(&v.key)
+	})
+}
+
+func (p *pool) code(c *codec) {
+	c.text(&p.name)
+	added := event.PoolAdded{Pool: p.spec}
+	fact(c, &added)
+	p.spec = added.Pool
+}
+
+func (n *node) code(c *codec) {
+	c.addr(&n.address)
+	c.text(&n.role)
+	code(c, &n.status)
+	if n.status > nodeFailed {
+		c.fail()
+	}
+	c.flag(&n.drained)
+	c.text(&n.name)
+	c.number(&n.incarnation)
+	c.text(&n.startID)
+	c.text(&n.machineID)
+	c.text(&n.key)
+	c.number(&n.rules)
+	list(c, &n.interfaces, func(c *codec, i *event.Interface) {
+		c.text(&i.Name)
+		c.text(&i.MAC)
+		c.flag(&i.Up)
+		list(c, &i.Prefixes, (*codec).prefix)
+	})
+}
+
+func (v *service) code(c *codec) {
+	c.number(&v.created)
+	c.addr(&v.address)
+	codeService(c, &v.spec)
+	v.key = ServiceKey{v.spec.Namespace, v.spec.Name}
+}
+
+func codeService(c *codec, e *event.ServiceApplied) {
+	labels := func(v *[]event.Label) {
+		list(c, v, func(c *codec, l *event.Label) { c.text(&l.Key); c.text(&l.Value) })
+	}
+	for _, text := range []*string{&e.Namespace, &e.Name, &e.Source, &e.UID, &e.Revision, &e.LoadBalancerClass,
+		&e.FamilyPolicy, &e.TrafficPolicy, &e.RequestedPool, &e.SharingKey} {
+		c.text(text)
+	}
+	labels(&e.Labels)
+	labels(&e.Selector)
+	texts(c, &e.Families)
+	list(c, &e.Ports, func(c *codec, p *event.Port) { c.text(&p.Protocol); code(c, &p.Port) })
+	addrs(c, &e.RequestedAddresses)
+	addrs(c, &e.StatusAddresses)
+}
+
+func (k *ServiceKey) code(c *codec) {
+	c.text(&k.Namespace)
+	c.text(&k.Name)
+}
+
+func (e *endpoints) code(c *codec) {
+	e.key.code(c)
+	c.text(&e.source)
+	texts(c, &e.nodes)
+}
+
+func (a *address) code(c *codec) {
+	c.addr(&a.addr)
+	c.text(&a.pool)
+	list(c, &a.users, func(c *codec, k *ServiceKey) { k.code(c) })
+	list(c, &a.list, func(c *codec, m *Member) { c.addr(&m.Node); c.number(&m.Incarnation) })
+	c.number(&a.version)
+}
+
+// rebuild makes the derived fields anew.
+func (s *State) rebuild() error {
+	var pools []*pool
+	s.pools.Scan(func(p *pool) bool {
+		pools = append(pools, p)
+		return true
+	})
+	for _, p := range pools {
+		p.ranges = rangesOf(p.spec)
+		s.ranges = append(s.ranges, p.ranges...)
+	}
+	sortedRanges(s.ranges)
+	s.services.Scan(func(v *service) bool {
+		if !v.address.IsValid() {
+			s.waiting.Set(waiter{v.created, v.key})
+		}
+		return true
+	})
+	var all []*address
+	s.addresses.Scan(func(a *address) bool {
+		all = append(all, a)
+		return true
+	})
+	s.free = ipset.New()
+	for _, p := range pools {
+		s.openPool(p.name)
+	}
+	for _, a := range all {
+		p, ok := s.pool(a.pool)
+		if !ok {
+			return fmt.Errorf("%w: address %s is in no pool", errDamaged, a.addr)
+		}
+		edit(s.pools, p, func(p *pool) { p.assigned++ })
+		if len(a.list) < ListLength {
+			s.short.Set(a.addr)
+		}
+		s.index(a, +1)
+	}
+	return nil
+}

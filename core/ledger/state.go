@@ -1,0 +1,209 @@
+package ledger
+
+import (
+	"cmp"
+	"net/netip"
+	"strings"
+
+	"github.com/tidwall/btree"
+
+	"viplog/core/event"
+	"viplog/core/ipset"
+)
+
+// State is the ledger: what all facts up to a sequence add up to. Use New, then Apply facts in order. A State may be
+// read by many goroutines while none applies; a Clone may go to another goroutine.
+//
+// Fields marked "derived" are indexes: a function of the others, rebuilt by Restore and absent from the encoding. A
+// record in a tree is never changed in place, because clones share it: edit copies it.
+type State struct {
+	logID   string
+	seq     uint64 // of the last fact applied
+	time    int64  // ledger time, Unix nanoseconds: the maximum of the facts' timestamps so far
+	rules   uint64
+	cluster *event.ClusterConfigured // nil before the first
+	options event.SettingsChanged
+	voters  voterSets
+
+	pools     *btree.BTreeG[*pool]
+	nodes     *btree.BTreeG[*node]
+	services  *btree.BTreeG[*service]
+	endpoints *btree.BTreeG[*endpoints]
+	addresses *btree.BTreeG[*address] // those in use
+
+	// starved says that some address lost its last candidate, or never had one, since the last rebalance; refilled is
+	// the ledger time at which a node first joined after that. Together they ask for one rebalance.
+	starved  bool
+	refilled int64
+
+	free    *ipset.Set                // derived: allocatable and not in use, of all pools
+	ranges  []poolRange               // derived: sorted by address
+	waiting *btree.BTreeG[waiter]     // derived: services without an address, in log order
+	stands  *btree.BTreeG[standing]   // derived: which lists a node is in
+	short   *btree.BTreeG[netip.Addr] // derived: addresses whose list is shorter than ListLength
+	backs   *btree.BTreeG[backing]    // derived: how often a node backs an owner, per position
+}
+
+// ListLength is how many nodes a succession list names at most: the owner and two standbys.
+const ListLength = 3
+
+// New makes the ledger of an empty log with this identity.
+func New(logID string) *State {
+	return &State{
+		logID:     logID,
+		options:   event.DefaultSettings(),
+		pools:     treeOf(func(a, b *pool) bool { return a.name < b.name }),
+		nodes:     treeOf(func(a, b *node) bool { return a.address.Less(b.address) }),
+		services:  treeOf(func(a, b *service) bool { return a.key.Less(b.key) }),
+		endpoints: treeOf(func(a, b *endpoints) bool { return a.key.Less(b.key) }),
+		addresses: treeOf(func(a, b *address) bool { return a.addr.Less(b.addr) }),
+		free:      ipset.New(),
+		waiting:   treeOf(func(a, b waiter) bool { return a.created < b.created }),
+		stands:    treeOf(standing.less),
+		short:     treeOf(netip.Addr.Less),
+		backs:     treeOf(backing.less),
+	}
+}
+
+func treeOf[T any](less func(a, b T) bool) *btree.BTreeG[T] {
+	return btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})
+}
+
+// Clone makes an independent copy in O(1): trees are shared until one side writes.
+func (s *State) Clone() *State {
+	c := *s
+	c.pools = s.pools.Copy()
+	c.nodes = s.nodes.Copy()
+	c.services = s.services.Copy()
+	c.endpoints = s.endpoints.Copy()
+	c.addresses = s.addresses.Copy()
+	c.free = s.free.Clone()
+	c.waiting = s.waiting.Copy()
+	c.stands = s.stands.Copy()
+	c.short = s.short.Copy()
+	c.backs = s.backs.Copy()
+	return &c
+}
+
+// LogID is the identity of the log whose facts were applied.
+func (s *State) LogID() string { return s.logID }
+
+// Sequence is that of the last fact applied; 0 for none.
+func (s *State) Sequence() uint64 { return s.seq }
+
+// TimeNanos is the ledger time in Unix nanoseconds: the latest timestamp among the facts applied.
+func (s *State) TimeNanos() int64 { return s.time }
+
+// Rules is the number of the rules in force.
+func (s *State) Rules() uint64 { return s.rules }
+
+// Cluster is the declared cluster; false before the first ClusterConfigured.
+func (s *State) Cluster() (event.ClusterConfigured, bool) {
+	if s.cluster == nil {
+		return event.ClusterConfigured{}, false
+	}
+	return *s.cluster, true
+}
+
+// Settings are the settings in force, defaults included.
+func (s *State) Settings() event.SettingsChanged { return s.options }
+
+// ServiceKey names a Service.
+type ServiceKey struct{ Namespace, Name string }
+
+// String is namespace/name.
+func (k ServiceKey) String() string { return k.Namespace + "/" + k.Name }
+
+// Less orders by namespace, then name.
+func (k ServiceKey) Less(other ServiceKey) bool {
+	return cmp.Or(strings.Compare(k.Namespace, other.Namespace), strings.Compare(k.Name, other.Name)) < 0
+}
+
+// Member is one place in a succession list: a node and which of its lives.
+type Member struct {
+	Node        netip.Addr
+	Incarnation uint64 // the sequence of its NodeJoined
+}
+
+type pool struct {
+	name string
+	spec event.Pool
+
+	ranges   []poolRange // derived: its ranges in the order of addresses
+	free     ipset.Count // derived
+	capacity ipset.Count // derived: all addresses less the avoided ones
+	assigned int         // derived
+}
+
+type node struct {
+	address     netip.Addr
+	role        string // as declared
+	status      nodeStatus
+	drained     bool
+	name        string // as it last joined
+	incarnation uint64 // of the last join; 0 before the first
+	startID     string
+	machineID   string
+	key         string
+	rules       uint64 // the highest it supports
+	interfaces  []event.Interface
+
+	owned int // derived: addresses whose list it heads
+}
+
+type nodeStatus uint64
+
+const (
+	nodeDeclared nodeStatus = iota // never joined
+	nodeJoined
+	nodeLeft
+	nodeFailed
+)
+
+func (n nodeStatus) String() string {
+	return [...]string{"declared", "joined", "left", "failed"}[n]
+}
+
+type service struct {
+	key     ServiceKey
+	created uint64 // the sequence of the fact that created it: its place in the queue
+	spec    event.ServiceApplied
+	address netip.Addr // zero: waiting
+}
+
+type endpoints struct {
+	key    ServiceKey
+	source string
+	nodes  []string // names, sorted
+}
+
+type address struct {
+	addr    netip.Addr
+	pool    string
+	users   []ServiceKey // in the order in which they came
+	list    []Member     // owner, first standby, second standby
+	version uint64       // the sequence of the fact that last changed the list
+}
+
+type waiter struct {
+	created uint64
+	key     ServiceKey
+}
+
+func (s *State) pool(name string) (*pool, bool) { return s.pools.Get(&pool{name: name}) }
+
+func (s *State) node(address netip.Addr) (*node, bool) { return s.nodes.Get(&node{address: address}) }
+
+func (s *State) service(key ServiceKey) (*service, bool) { return s.services.Get(&service{key: key}) }
+
+func (s *State) addressOf(a netip.Addr) (*address, bool) {
+	return s.addresses.Get(&address{addr: a})
+}
+
+// edit stores a changed copy of a record, so that clones keep the old one.
+func edit[T any](tree *btree.BTreeG[*T], old *T, change func(*T)) *T {
+	record := *old
+	change(&record)
+	tree.Set(&record)
+	return &record
+}

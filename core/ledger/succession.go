@@ -1,0 +1,246 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A succession list is the order in which nodes may announce an address: owner, first standby, second standby. This
+// file keeps the lists and the indexes over them; setList is the only place that changes one.
+
+// standing is one entry of the index from a node to the addresses in whose list it is.
+type standing struct{ node, addr netip.Addr }
+
+func (a standing) less(b standing) bool {
+	if c := a.node.Compare(b.node); c != 0 {
+		return c < 0
+	}
+	return a.addr.Less(b.addr)
+}
+
+// backing counts the addresses of an owner that a node backs at one position (1: first standby). Positions are counted
+// apart: with three nodes everyone backs everything, and only the first standby says where a death's load goes.
+type backing struct {
+	owner    netip.Addr
+	position int
+	node     netip.Addr
+	count    int
+}
+
+func (a backing) less(b backing) bool {
+	if c := a.owner.Compare(b.owner); c != 0 {
+		return c < 0
+	}
+	if a.position != b.position {
+		return a.position < b.position
+	}
+	return a.node.Less(b.node)
+}
+
+// setList replaces an address's list and says so if the owner changed.
+func (f *fold) setList(a *address, list []Member, reason string) *address {
+	if slices.Equal(a.list, list) {
+		return a
+	}
+	f.index(a, -1)
+	before := a.list
+	a = edit(f.addresses, a, func(a *address) { a.list, a.version = list, f.seq })
+	f.index(a, +1)
+	if len(list) < ListLength {
+		f.short.Set(a.addr)
+	} else {
+		f.short.Delete(a.addr)
+	}
+	switch {
+	case len(list) == 0:
+		f.add(Change{Kind: Unowned, Address: a.addr, From: before[0].Node, Reason: reason})
+	case len(before) == 0:
+		f.add(Change{Kind: Moved, Address: a.addr, Node: list[0].Node, Reason: reason})
+	case before[0] != list[0]:
+		f.add(Change{Kind: Moved, Address: a.addr, Node: list[0].Node, From: before[0].Node, Reason: reason})
+	}
+	return a
+}
+
+// index adds an address's list to the derived indexes, or takes it out.
+func (s *State) index(a *address, by int) {
+	for position, m := range a.list {
+		if by > 0 {
+			s.stands.Set(standing{m.Node, a.addr})
+		} else {
+			s.stands.Delete(standing{m.Node, a.addr})
+		}
+		if position == 0 {
+			if n, ok := s.node(m.Node); ok {
+				edit(s.nodes, n, func(n *node) { n.owned += by })
+			}
+			continue
+		}
+		b := backing{owner: a.list[0].Node, position: position, node: m.Node}
+		b.count = s.backed(b) + by
+		if b.count == 0 {
+			s.backs.Delete(b)
+		} else {
+			s.backs.Set(b)
+		}
+	}
+}
+
+func (s *State) backed(b backing) int {
+	found, _ := s.backs.Get(b)
+	return found.count
+}
+
+// candidates are the nodes that may announce an address, in the order of their addresses.
+func (s *State) candidates(a *address) []*node {
+	var all []*node
+	s.nodes.Scan(func(n *node) bool {
+		if ok, _ := s.isCandidate(n, a); ok {
+			all = append(all, n)
+		}
+		return true
+	})
+	return all
+}
+
+// next picks the node for the tail of a list, nil if no candidate is left: for an owner the one with the least
+// (addresses owned, hash), for a standby the one with the least (addresses of this owner that it already backs at this
+// position, addresses owned, hash). So the spread of arrivals is even, and a death scatters its load.
+func (s *State) next(a *address, list []Member, candidates []*node) *node {
+	var best *node
+	var bestBacked int
+	for _, n := range candidates {
+		if slices.ContainsFunc(list, func(m Member) bool { return m.Node == n.address }) {
+			continue
+		}
+		backed := 0
+		if len(list) > 0 {
+			backed = s.backed(backing{owner: list[0].Node, position: len(list), node: n.address})
+		}
+		switch {
+		case best == nil, backed < bestBacked, backed == bestBacked && n.owned < best.owned,
+			backed == bestBacked && n.owned == best.owned && rank(n.address, a.addr) < rank(best.address, a.addr):
+			best, bestBacked = n, backed
+		}
+	}
+	return best
+}
+
+// rank breaks ties: the first 8 bytes of SHA-256(node, 0, address), as text.
+func rank(n, a netip.Addr) uint64 {
+	var buffer [96]byte
+	text := n.AppendTo(buffer[:0])
+	text = a.AppendTo(append(text, 0))
+	sum := sha256.Sum256(text)
+	return binary.BigEndian.Uint64(sum[:8])
+}
+
+// complete gives a list with its tail filled from the candidates.
+func (s *State) complete(a *address, list []Member) []Member {
+	full := append(make([]Member, 0, ListLength), list...)
+	candidates := s.candidates(a)
+	for len(full) < ListLength {
+		n := s.next(a, full, candidates)
+		if n == nil {
+			break
+		}
+		full = append(full, Member{Node: n.address, Incarnation: n.incarnation})
+	}
+	return full
+}
+
+// refill completes one list at its tail. An address that no node at all could announce makes the ledger ask for a
+// rebalance once nodes are back; one that only waits for an endpoint does not.
+func (f *fold) refill(addr netip.Addr, reason string) {
+	a, ok := f.addressOf(addr)
+	if !ok || len(a.list) == ListLength {
+		return
+	}
+	a = f.setList(a, f.complete(a, a.list), reason)
+	if len(a.list) == 0 && !f.starved && len(f.candidates(&address{addr: addr})) == 0 {
+		f.starved, f.refilled = true, 0
+	}
+}
+
+func (f *fold) refillShort(reason string) {
+	var addrs []netip.Addr
+	f.short.Scan(func(a netip.Addr) bool {
+		addrs = append(addrs, a)
+		return true
+	})
+	for _, a := range addrs {
+		f.refill(a, reason)
+	}
+}
+
+// reviewAddress drops the members of a list that are no longer candidates and refills it.
+func (f *fold) reviewAddress(addr netip.Addr, reason string) {
+	f.shrink(addr, reason)
+	f.refill(addr, reason)
+}
+
+// reviewNode drops a node from the lists of addresses that it may no longer announce.
+func (f *fold) reviewNode(n netip.Addr, reason string) {
+	f.shrinkAll(f.standingsOf(n), f.describe(n)+" "+reason)
+}
+
+// reviewAllNodes reviews every list, when the pool that announces may be another.
+func (f *fold) reviewAllNodes(reason string) {
+	var addrs []netip.Addr
+	f.addresses.Scan(func(a *address) bool {
+		addrs = append(addrs, a.addr)
+		return true
+	})
+	f.shrinkAll(addrs, reason)
+}
+
+// dropNode takes a node's former incarnation out of every list: the first living standby is promoted, survivors keep
+// their order, and only then are the tails refilled, by the loads after all promotions.
+func (f *fold) dropNode(n netip.Addr, reason string) {
+	addrs := f.standingsOf(n)
+	why := f.describe(n) + " " + strings.TrimSpace(reason)
+	for _, addr := range addrs {
+		a, _ := f.addressOf(addr)
+		f.setList(a, slices.DeleteFunc(slices.Clone(a.list), func(m Member) bool { return m.Node == n }), why)
+	}
+	for _, addr := range addrs {
+		f.refill(addr, why)
+	}
+}
+
+func (f *fold) shrinkAll(addrs []netip.Addr, reason string) {
+	for _, a := range addrs {
+		f.shrink(a, reason)
+	}
+	for _, a := range addrs {
+		f.refill(a, reason)
+	}
+}
+
+func (f *fold) shrink(addr netip.Addr, reason string) {
+	a, _ := f.addressOf(addr)
+	kept := slices.DeleteFunc(slices.Clone(a.list), func(m Member) bool {
+		n, ok := f.node(m.Node)
+		if !ok {
+			return true
+		}
+		candidate, _ := f.isCandidate(n, a)
+		return !candidate
+	})
+	f.setList(a, kept, reason)
+}
+
+func (s *State) standingsOf(n netip.Addr) []netip.Addr {
+	var addrs []netip.Addr
+	s.stands.Ascend(standing{node: n}, func(at standing) bool {
+		if at.node != n {
+			return false
+		}
+		addrs = append(addrs, at.addr)
+		return true
+	})
+	return addrs
+}
