@@ -19,6 +19,14 @@ const (
 	TrafficLocal   = "Local"
 )
 
+// FamilyOf names an address's family.
+func FamilyOf(a netip.Addr) string {
+	if a.Is4() {
+		return FamilyIPv4
+	}
+	return FamilyIPv6
+}
+
 // ServiceApplied says how a Service of type LoadBalancer is declared now. Source, UID and Revision say where: a source
 // deletes only its own. What only a status or an unrelated annotation changed makes no fact.
 type ServiceApplied struct {

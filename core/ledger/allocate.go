@@ -66,7 +66,7 @@ func (s *State) chooseFrom(p *pool, v *service) (netip.Addr, *refusal) {
 	family := v.spec.Families[0]
 	offers := false
 	for _, r := range p.ranges {
-		if familyOf(r.From()) != family {
+		if event.FamilyOf(r.From()) != family {
 			continue
 		}
 		offers = true
@@ -100,7 +100,7 @@ func (s *State) refuseAddress(v *service, a netip.Addr) *refusal {
 	wanted, wants := s.wantedAddress(v)
 	r, inPool := s.rangeOf(a)
 	switch {
-	case familyOf(a) != v.spec.Families[0]:
+	case event.FamilyOf(a) != v.spec.Families[0]:
 		return &refusal{kind: addressOfOtherFamily, address: a, family: v.spec.Families[0]}
 	case wants && wanted != a && len(v.spec.RequestedAddresses) > 0:
 		return &refusal{kind: addressNotWanted, address: a}
@@ -129,13 +129,6 @@ func (s *State) whyThis(v *service, a netip.Addr) string {
 	default:
 		return "lowest free address of the first pool that has one"
 	}
-}
-
-func familyOf(a netip.Addr) string {
-	if a.Is4() {
-		return event.FamilyIPv4
-	}
-	return event.FamilyIPv6
 }
 
 // refusal is a reason why a Service has no address, kept as data: most are never printed.

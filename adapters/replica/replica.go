@@ -1,0 +1,178 @@
+// Package replica keeps a ledger in step with a log: the shell around core/ledger that every process which follows the
+// log shares, be it a node, a controller or a command.
+package replica
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+
+	"viplog/core/event"
+	"viplog/core/ledger"
+	"viplog/core/log"
+)
+
+// Replica is one fold of one log. Run feeds it; the other methods may be called from any goroutine.
+type Replica struct {
+	log    log.Log
+	source string
+	notify func(log.Entry, []ledger.Change)
+
+	mu     sync.Mutex
+	state  *ledger.State
+	err    error         // why Run ended
+	folded chan struct{} // closed and replaced at every entry
+}
+
+// Open makes a replica of a log from its first fact on. Source names who appends through it; notify, if not nil, is
+// called in order for every entry, outside of any lock.
+func Open(ctx context.Context, l log.Log, source string, notify func(log.Entry, []ledger.Change)) (*Replica, error) {
+	head, err := l.Head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open a replica: %w", err)
+	}
+	if notify == nil {
+		notify = func(log.Entry, []ledger.Change) {}
+	}
+	return &Replica{
+		log: l, source: source, notify: notify,
+		state: ledger.New(head.ID), folded: make(chan struct{}),
+	}, nil
+}
+
+// Run folds the log until the context ends, which is no error, or the log can no longer be followed.
+func (r *Replica) Run(ctx context.Context) error {
+	for entry, err := range r.log.Follow(ctx, r.Sequence()) {
+		if err != nil {
+			return r.stop(ctx, err)
+		}
+		r.mu.Lock()
+		changes := r.state.ApplyEntry(entry)
+		close(r.folded)
+		r.folded = make(chan struct{})
+		r.mu.Unlock()
+		r.notify(entry, changes)
+	}
+	return r.stop(ctx, ctx.Err())
+}
+
+func (r *Replica) stop(ctx context.Context, err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err = err; err == nil {
+		r.err = context.Canceled
+	}
+	close(r.folded)
+	r.folded = make(chan struct{})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("follow the log: %w", err)
+}
+
+// State is a copy of the ledger as it is now.
+func (r *Replica) State() *ledger.State {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.Clone()
+}
+
+// Sequence is that of the last fact folded.
+func (r *Replica) Sequence() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.Sequence()
+}
+
+// WaitFor returns once the fact with this sequence is folded.
+func (r *Replica) WaitFor(ctx context.Context, sequence uint64) error {
+	for {
+		r.mu.Lock()
+		at, err, folded := r.state.Sequence(), r.err, r.folded
+		r.mu.Unlock()
+		switch {
+		case at >= sequence:
+			return nil
+		case err != nil:
+			return fmt.Errorf("wait for fact %d: %w", sequence, err)
+		}
+		select {
+		case <-folded:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for fact %d, %d is folded: %w", sequence, at, ctx.Err())
+		}
+	}
+}
+
+// CatchUp waits until what the log holds now is folded.
+func (r *Replica) CatchUp(ctx context.Context) error {
+	head, err := r.log.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("catch up: %w", err)
+	}
+	return r.WaitFor(ctx, head.Last)
+}
+
+// Submit appends the facts that a plan finds missing in the ledger, waits until they are folded here and returns the
+// sequence of the last one; 0 if none was missing. The plan is made again whenever the log moved on in between, so it
+// must be a function of the ledger alone. Several facts are appended all or none; more than log.MaxBatch in parts, each
+// planned anew.
+func (r *Replica) Submit(ctx context.Context, plan func(*ledger.State) ([]event.Event, error)) (uint64, error) {
+	var last uint64
+	for {
+		state := r.State()
+		events, err := plan(state)
+		if err != nil || len(events) == 0 {
+			return last, err
+		}
+		more := len(events) > log.MaxBatch
+		facts, err := r.facts(events[:min(len(events), log.MaxBatch)])
+		if err != nil {
+			return last, err
+		}
+		sequence, err := r.append(ctx, facts, state.Sequence())
+		switch {
+		case errors.Is(err, log.ErrConflict):
+			if err := r.WaitFor(ctx, state.Sequence()+1); err != nil {
+				return last, err
+			}
+			continue
+		case err != nil:
+			return last, err
+		}
+		last = sequence
+		if err := r.WaitFor(ctx, last); err != nil || !more {
+			return last, err
+		}
+	}
+}
+
+// append guards a single fact by its entity, so that writers of different things do not get in each other's way, and
+// several by the head of the log, on which they were planned.
+func (r *Replica) append(ctx context.Context, facts []log.Fact, planned uint64) (uint64, error) {
+	if len(facts) > 1 {
+		return r.log.AppendBatch(ctx, facts, planned)
+	}
+	newest, err := r.log.LastOf(ctx, facts[0].Entity)
+	if err != nil {
+		return 0, err
+	}
+	if newest > planned {
+		return 0, log.ErrConflict // the plan did not know it
+	}
+	return r.log.Append(ctx, facts[0], newest)
+}
+
+func (r *Replica) facts(events []event.Event) ([]log.Fact, error) {
+	facts := make([]log.Fact, len(events))
+	for i, e := range events {
+		record, err := event.Encode(e)
+		if err != nil {
+			return nil, err
+		}
+		facts[i] = log.Fact{Record: record, ID: rand.Text(), Source: r.source}
+	}
+	return facts, nil
+}

@@ -1,0 +1,46 @@
+package ledger
+
+import (
+	"slices"
+
+	"viplog/core/event"
+)
+
+// ServiceSpec is a Service as its source last declared it.
+func (s *State) ServiceSpec(key ServiceKey) (event.ServiceApplied, bool) {
+	v, ok := s.service(key)
+	if !ok {
+		return event.ServiceApplied{}, false
+	}
+	return v.spec, true
+}
+
+// ServicesOf lists the Services of a source, by namespace and name.
+func (s *State) ServicesOf(source string) []ServiceKey {
+	var keys []ServiceKey
+	s.services.Scan(func(v *service) bool {
+		if v.spec.Source == source {
+			keys = append(keys, v.key)
+		}
+		return true
+	})
+	return keys
+}
+
+// ServingNodes are the names of the nodes with a serving endpoint of a Service, sorted.
+func (s *State) ServingNodes(key ServiceKey) []string {
+	e, ok := s.endpoints.Get(&endpoints{key: key})
+	if !ok {
+		return nil
+	}
+	return slices.Clone(e.nodes)
+}
+
+// PoolSpec is a pool as it was last declared.
+func (s *State) PoolSpec(name string) (event.Pool, bool) {
+	p, ok := s.pool(name)
+	if !ok {
+		return event.Pool{}, false
+	}
+	return p.spec, true
+}
