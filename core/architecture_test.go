@@ -3,14 +3,20 @@ package core
 import (
 	"fmt"
 	"go/ast"
+	"go/importer"
 	"go/parser"
 	"go/token"
+	"go/types"
+	"io"
 	"io/fs"
+	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -248,3 +254,238 @@ func nodeIsPure(n ast.Node, names map[string]string, report reporter) {
 
 // below says whether a path is a folder or within it.
 func below(name, folder string) bool { return name == folder || strings.HasPrefix(name, folder+"/") }
+
+func TestNoMapIsRangedOver(t *testing.T) {
+	c, folders := newTypedCheck(), []string{}
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && entry.Name() != "testdata" && !strings.HasSuffix(name, "test") {
+			folders = append(folders, path.Join("core", filepath.ToSlash(name)))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		if _, err := c.Import("viplog/" + folder); err != nil {
+			t.Errorf("%s: %v", folder, err)
+		}
+	}
+	if len(c.packages) < 4 {
+		t.Errorf("only %d packages were checked: the test looks at the wrong place", len(c.packages))
+	}
+	for _, v := range c.found {
+		t.Error(v)
+	}
+}
+
+func TestTheRuleOfRangedMapsBites(t *testing.T) {
+	const ranged, unsorted = "x.go:4: range over a map", "x.go:4: maps."
+	for _, test := range []struct{ name, body, want string }{
+		{"map", "for range m {}", ranged},
+		{"keys and values", "for k, v := range m { _, _ = k, v }", ranged},
+		{"named type", "type named map[int]int; for range named(m) {}", ranged},
+		{"result of a call", "for range maps.Clone(m) {}", ranged},
+		{"type parameter", "}; func g[M ~map[K]int, K comparable](m M) { for range m {}", ranged},
+		{"unknown type", "for range undefined {}", "x.go:4: type unknown"},
+		{"keys ranged over", "for range maps.Keys(m) {}", unsorted + "Keys"},
+		{"values collected only", "_ = slices.Collect(maps.Values(m))", unsorted + "Values"},
+		{"sorted too late", "x := slices.Collect(maps.Keys(m)); f(m); slices.Sort(x)", unsorted + "Keys"},
+		{"another is sorted", "var y []int; x := slices.Collect(maps.Keys(m)); slices.Sort(y); _ = x", unsorted + "Keys"},
+		{"function as a value", "all := maps.All[map[int]int]; _ = all", unsorted + "All"},
+		{"sorted keys", "for range slices.Sorted(maps.Keys(m)) {}", ""},
+		{"sorted by a function", "_ = slices.SortedFunc(maps.Values(m), cmp.Compare[int])", ""},
+		{"collected, then sorted", "x := slices.Collect(maps.Keys(m)); slices.Sort(x)", ""},
+		{"a slice, a string, a number", "for range []int{} {}; for range \"\" {}; for range 3 {}", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newTypedCheck()
+			text := "package x\nimport (\"cmp\"; \"maps\"; \"slices\")\nvar _, _, _ = cmp.Compare[int], maps.Clone[map[int]int], slices.Max[[]int]\n" +
+				"func f(m map[int]int) { " + test.body + " }\n"
+			tree, err := parser.ParseFile(c.set, "x.go", text, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.check("viplog/x", []*ast.File{tree}); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(c.found, "\n"); !strings.Contains(got, test.want) || test.want == "" && got != "" {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// typedCheck finds ranged maps, for which syntax is not enough. Own packages are read from source, so they need not
+// build; others come from the compiler's export data, which is much faster than their source.
+type typedCheck struct {
+	set      *token.FileSet
+	packages map[string]*types.Package
+	outside  types.Importer
+	found    []string
+}
+
+func newTypedCheck() *typedCheck {
+	o := outside()
+	return &typedCheck{set: o.set, packages: map[string]*types.Package{}, outside: o.Importer}
+}
+
+type outsideImporter struct {
+	types.Importer
+	set *token.FileSet
+}
+
+var outside = sync.OnceValue(func() outsideImporter {
+	arguments := []string{"list", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}", "context"}
+	for _, allowed := range coreImports {
+		if !below(allowed, "viplog") {
+			arguments = append(arguments, strings.Replace(allowed, "/*", "/...", 1))
+		}
+	}
+	list, failed := exec.Command("go", arguments...).Output()
+	files := map[string]string{}
+	for line := range strings.Lines(string(list)) {
+		imported, file, _ := strings.Cut(strings.TrimSpace(line), "=")
+		files[imported] = file
+	}
+	set := token.NewFileSet()
+	return outsideImporter{set: set, Importer: importer.ForCompiler(set, "gc", func(imported string) (io.ReadCloser, error) {
+		if files[imported] == "" {
+			return nil, fmt.Errorf("no export data of %s (go list: %v)", imported, failed)
+		}
+		return os.Open(files[imported])
+	})}
+})
+
+// Import makes typedCheck the importer of the packages that it checks.
+func (c *typedCheck) Import(imported string) (*types.Package, error) {
+	folder, own := strings.CutPrefix(imported, "viplog/")
+	if !own {
+		return c.outside.Import(imported)
+	}
+	if done := c.packages[imported]; done != nil {
+		return done, nil
+	}
+	names, err := filepath.Glob(filepath.Join("..", folder, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	var trees []*ast.File
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(c.set, name, nil, 0)
+		if err != nil {
+			return nil, err
+		}
+		trees = append(trees, tree)
+	}
+	return c.check(imported, trees)
+}
+
+func (c *typedCheck) check(imported string, trees []*ast.File) (*types.Package, error) {
+	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}
+	// The compiler reports type errors better; here an expression without a type is a violation.
+	config := types.Config{Importer: c, Error: func(error) {}}
+	checked, _ := config.Check(imported, c.set, trees, info)
+	c.packages[imported] = checked
+	sorted := map[ast.Expr]bool{}
+	for _, tree := range trees {
+		ast.Inspect(tree, func(n ast.Node) bool { markSorted(n, info, sorted); return true })
+		ast.Inspect(tree, func(n ast.Node) bool { c.mapsIn(n, info, sorted); return true })
+	}
+	return checked, nil
+}
+
+func (c *typedCheck) mapsIn(n ast.Node, info *types.Info, sorted map[ast.Expr]bool) {
+	at := func(n ast.Node) string { p := c.set.Position(n.Pos()); return fmt.Sprintf("%s:%d", p.Filename, p.Line) }
+	switch n := n.(type) {
+	case *ast.RangeStmt:
+		switch of := info.TypeOf(n.X); {
+		case of == nil || of == types.Typ[types.Invalid]:
+			c.found = append(c.found, at(n)+": type unknown: make the package compile, then see whether this is a map")
+		case isMap(of):
+			c.found = append(c.found, at(n)+": range over a map: its order is chance; range over slices.Sorted(maps.Keys(m))")
+		}
+	case *ast.SelectorExpr:
+		if name := function(n, "maps", info); !sorted[n] && slices.Contains([]string{"Keys", "Values", "All"}, name) {
+			c.found = append(c.found, at(n)+": maps."+name+": its order is chance; put it directly into slices.Sorted or SortedFunc")
+		}
+	}
+}
+
+func isMap(t types.Type) bool {
+	constraint, ok := t.Underlying().(*types.Interface)
+	if !ok {
+		_, ok = t.Underlying().(*types.Map)
+		return ok
+	}
+	for embedded := range constraint.EmbeddedTypes() {
+		if union, ok := embedded.(*types.Union); ok {
+			for term := range union.Terms() {
+				if isMap(term.Type()) {
+					return true
+				}
+			}
+		} else if isMap(embedded) {
+			return true
+		}
+	}
+	return false
+}
+
+// markSorted marks each maps.Keys, Values or All whose result is sorted at once: an argument of slices.Sorted…, or of
+// a slices.Collect that is assigned to a variable that the next statement sorts.
+func markSorted(n ast.Node, info *types.Info, sorted map[ast.Expr]bool) {
+	var list []ast.Stmt
+	switch n := n.(type) {
+	case *ast.CallExpr:
+		if strings.HasPrefix(function(n.Fun, "slices", info), "Sorted") {
+			markArgument(n, sorted)
+		}
+	case *ast.BlockStmt:
+		list = n.List
+	case *ast.CaseClause:
+		list = n.Body
+	}
+	for i := 0; i+1 < len(list); i++ {
+		assign, ok := list[i].(*ast.AssignStmt)
+		next, isCall := list[i+1].(*ast.ExprStmt)
+		if !ok || !isCall || len(assign.Lhs) != 1 || len(assign.Rhs) != 1 {
+			continue
+		}
+		collect, ok := assign.Rhs[0].(*ast.CallExpr)
+		sort, isCall := next.X.(*ast.CallExpr)
+		if ok && isCall && function(collect.Fun, "slices", info) == "Collect" &&
+			strings.HasPrefix(function(sort.Fun, "slices", info), "Sort") &&
+			types.ExprString(sort.Args[0]) == types.ExprString(assign.Lhs[0]) {
+			markArgument(collect, sorted)
+		}
+	}
+}
+
+func markArgument(call *ast.CallExpr, sorted map[ast.Expr]bool) {
+	if len(call.Args) > 0 {
+		if argument, ok := call.Args[0].(*ast.CallExpr); ok {
+			sorted[argument.Fun] = true
+		}
+	}
+}
+
+// function is the name of a package's function that an expression is, or nothing.
+func function(e ast.Expr, of string, info *types.Info) string {
+	if index, ok := e.(*ast.IndexExpr); ok {
+		e = index.X
+	}
+	selector, ok := e.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	if name, ok := selector.X.(*ast.Ident); ok {
+		if p, ok := info.Uses[name].(*types.PkgName); ok && p.Imported().Path() == of {
+			return selector.Sel.Name
+		}
+	}
+	return ""
+}

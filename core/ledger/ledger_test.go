@@ -304,7 +304,7 @@ func BenchmarkApplyService(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			s := New(testLog)
 			apply(s, clusterOf(10))
-			apply(s, event.PoolAdded{Pool: event.Pool{Name: "a", Addresses: []string{"10.1.0.0/14"}}})
+			apply(s, event.PoolAdded{Pool: event.Pool{Name: "a", Addresses: []string{"10.4.0.0/14"}}})
 			for i := range 10 {
 				e := joined(i, "first")
 				e.Interfaces[0].Prefixes = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}

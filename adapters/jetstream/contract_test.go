@@ -1,0 +1,105 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"viplog/core/log/logtest"
+)
+
+func start(t *testing.T, o ServerOptions) *Server {
+	t.Helper()
+	if o.Store == "" {
+		o.Store = t.TempDir()
+	}
+	server, err := StartServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	return server
+}
+
+func connect(t *testing.T, server *Server) *nats.Conn {
+	t.Helper()
+	nc, err := server.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+func open(t *testing.T, nc *nats.Conn, o Options) *Log {
+	t.Helper()
+	o.Create = true
+	l, err := Open(t.Context(), nc, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+var clusters atomic.Uint64
+
+// harness makes a fresh log, of a new cluster, on the server behind the connection.
+func harness(trust bool, nc *nats.Conn) func(t *testing.T) logtest.Harness {
+	return func(t *testing.T) logtest.Harness {
+		l := open(t, nc, Options{Cluster: fmt.Sprintf("c-%d.test", clusters.Add(1)), TrustFeed: trust})
+		return logtest.Harness{
+			Log:             l,
+			LoseNextAck:     func() { l.loseAck.Store(true) },
+			LoseNextRequest: func() { l.loseRequest.Store(true) },
+			ForgePush:       func(entity string, sequence uint64) { forge(l, entity, sequence) },
+			Replace: func() {
+				ctx := context.Background()
+				if err := l.js.DeleteStream(ctx, l.stream); err != nil {
+					t.Error(err)
+				}
+				if _, err := l.js.CreateStream(ctx, l.config(Options{})); err != nil {
+					t.Error(err)
+				}
+			},
+		}
+	}
+}
+
+func forge(l *Log, entity string, sequence uint64) {
+	message, err := l.message(logtest.NewFact(entity, 1))
+	if err != nil {
+		panic(err)
+	}
+	message.Subject = "viplog." + l.cluster + ".feed." + entity
+	message.Header.Set(jetstream.StreamHeader, l.stream)
+	message.Header.Set(jetstream.SubjectHeader, "viplog."+l.cluster+".log."+entity)
+	message.Header.Set(jetstream.SequenceHeader, strconv.FormatUint(sequence, 10))
+	message.Header.Set(jetstream.TimeStampHeaer, "2026-01-01T00:00:00Z")
+	_ = l.nc.PublishMsg(message)
+}
+
+func TestContractInProcess(t *testing.T) {
+	nc := connect(t, start(t, ServerOptions{}))
+	for name, trust := range map[string]bool{"feed": true, "doorbell": false} {
+		t.Run(name, func(t *testing.T) { logtest.Run(t, harness(trust, nc)) })
+	}
+}
+
+func TestContractTCP(t *testing.T) {
+	server := start(t, ServerOptions{Host: "127.0.0.1", Port: -1})
+	if _, _, err := net.SplitHostPort(server.URL()[len("nats://"):]); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	logtest.Run(t, harness(true, nc))
+}

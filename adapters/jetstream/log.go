@@ -1,0 +1,210 @@
+// Package jetstream keeps a cluster's log in a NATS JetStream stream, on an embedded server or any other.
+//
+// One subject per entity (`viplog.<cluster>.log.<entity>`) carries the guards; the stream's RePublish to
+// `viplog.<cluster>.feed.>` pushes entries to followers, which fill gaps by batched Direct Get and so hold no state
+// on the server.
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"viplog/core/event"
+	"viplog/core/log"
+)
+
+// Options say which log to open, and how.
+type Options struct {
+	Cluster   string
+	Create    bool         // make the stream if it does not exist
+	Replicas  int          // of a stream that is made; 0 means 1
+	TrustFeed bool         // the server lets nobody publish to the feed; otherwise a push is only a doorbell
+	Logger    *slog.Logger // nil: silent
+}
+
+// Log is a log.Log in a stream.
+type Log struct {
+	js      jetstream.JetStream
+	nc      *nats.Conn
+	cluster string // as a token
+	stream  string
+	trust   bool
+	logger  *slog.Logger
+
+	patience time.Duration // how long one answer may take
+
+	// For tests: lose the next request before it is sent, or its answer.
+	loseRequest, loseAck atomic.Bool
+}
+
+var _ log.Log = (*Log)(nil)
+
+var (
+	// ErrNoLog marks a cluster without a stream.
+	ErrNoLog = errors.New("jetstream: no such log")
+	// ErrUnfit marks a stream whose settings break a promise of the log.
+	ErrUnfit = errors.New("jetstream: the stream is not fit to be a log")
+)
+
+const (
+	streamPrefix   = "viplog-"
+	maxHeaderBytes = 8 << 10
+	duplicates     = 10 * time.Minute
+)
+
+func logSubjects(cluster string) string  { return "viplog." + cluster + ".log.>" }
+func feedSubjects(cluster string) string { return "viplog." + cluster + ".feed.>" }
+
+// Open opens a cluster's log. It leaves the connection to the caller.
+func Open(ctx context.Context, nc *nats.Conn, o Options) (*Log, error) {
+	token := event.EscapeToken(o.Cluster)
+	if token == "" || strings.ContainsAny(token, `/\`) {
+		return nil, fmt.Errorf("jetstream: %q cannot be the name of a cluster", o.Cluster)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: %w", err)
+	}
+	l := &Log{
+		js: js, nc: nc, cluster: token, stream: streamPrefix + token,
+		trust: o.TrustFeed, logger: o.Logger, patience: 2 * time.Second,
+	}
+	if l.logger == nil {
+		l.logger = slog.New(slog.DiscardHandler)
+	}
+	stream, err := js.Stream(ctx, l.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if !o.Create {
+			return nil, fmt.Errorf("%w: %s", ErrNoLog, o.Cluster)
+		}
+		stream, err = js.CreateStream(ctx, l.config(o))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: open %s: %w", l.stream, err)
+	}
+	if err := l.fit(stream.CachedInfo().Config); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Log) config(o Options) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        l.stream,
+		Description: "viplog: the facts of cluster " + o.Cluster,
+		Subjects:    []string{logSubjects(l.cluster)},
+		Storage:     jetstream.FileStorage,
+		Replicas:    max(o.Replicas, 1),
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardNew,
+		Duplicates:  duplicates,
+		MaxMsgSize:  event.MaxDataBytes + maxHeaderBytes,
+		DenyDelete:  true,
+		AllowDirect: true,
+		RePublish:   &jetstream.RePublish{Source: logSubjects(l.cluster), Destination: feedSubjects(l.cluster)},
+
+		AllowAtomicPublish: true,
+	}
+}
+
+// fit says what is wrong with a stream that somebody else made.
+func (l *Log) fit(c jetstream.StreamConfig) error {
+	var faults []string
+	fault := func(wrong bool, what string) {
+		if wrong {
+			faults = append(faults, what)
+		}
+	}
+	fault(!slices.Equal(c.Subjects, []string{logSubjects(l.cluster)}), "its subjects are not "+logSubjects(l.cluster))
+	fault(c.Storage != jetstream.FileStorage, "it is not in files")
+	fault(c.Retention != jetstream.LimitsPolicy, "it drops what was read")
+	fault(c.MaxMsgs > 0 || c.MaxBytes > 0 && c.Discard == jetstream.DiscardOld || c.MaxAge > 0 || c.MaxMsgsPerSubject > 0, "it drops old entries")
+	fault(!c.AllowDirect, "it has no direct get")
+	fault(!c.AllowAtomicPublish, "it has no atomic batches")
+	fault(c.RePublish == nil || c.RePublish.Destination != feedSubjects(l.cluster) || c.RePublish.HeadersOnly, "it has no feed")
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: %s: %s", ErrUnfit, l.stream, strings.Join(faults, "; "))
+	}
+	return nil
+}
+
+// Clusters lists the clusters that have a log, sorted.
+func Clusters(ctx context.Context, nc *nats.Conn) ([]string, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("jetstream: %w", err)
+	}
+	var clusters []string
+	names := js.StreamNames(ctx, jetstream.WithStreamListSubject(logSubjects("*")))
+	for name := range names.Name() {
+		token, ours := strings.CutPrefix(name, streamPrefix)
+		if cluster, err := event.UnescapeToken(token); ours && err == nil {
+			clusters = append(clusters, cluster)
+		}
+	}
+	if err := names.Err(); err != nil {
+		return nil, fmt.Errorf("jetstream: list the logs: %w", err)
+	}
+	slices.Sort(clusters)
+	return clusters, nil
+}
+
+// Head implements log.Log.
+func (l *Log) Head(ctx context.Context) (log.Head, error) {
+	stream, err := l.js.Stream(ctx, l.stream)
+	if err != nil {
+		return log.Head{}, fmt.Errorf("jetstream: head of %s: %w", l.stream, err)
+	}
+	info := stream.CachedInfo()
+	head := log.Head{ID: info.Created.UTC().Format(time.RFC3339Nano), First: info.State.FirstSeq, Last: info.State.LastSeq}
+	if info.State.Msgs == 0 {
+		head.First = head.Last + 1
+	}
+	return head, nil
+}
+
+// LastOf implements log.Log.
+func (l *Log) LastOf(ctx context.Context, entity string) (uint64, error) {
+	subject, err := l.subject(entity)
+	if err != nil {
+		return 0, err
+	}
+	entry, err := l.get(ctx, getRequest{LastBySubject: subject})
+	if errors.Is(err, errNoEntry) {
+		return 0, nil
+	}
+	return entry.Sequence, err
+}
+
+// Purge implements log.Log.
+func (l *Log) Purge(ctx context.Context, through uint64) error {
+	stream, err := l.js.Stream(ctx, l.stream)
+	if err != nil {
+		return fmt.Errorf("jetstream: purge %s: %w", l.stream, err)
+	}
+	state := stream.CachedInfo().State
+	through = min(through, state.LastSeq)
+	if through < max(state.FirstSeq, 1) {
+		return nil // the server takes "before 1" for everything
+	}
+	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(through+1)); err != nil {
+		return fmt.Errorf("jetstream: purge %s: %w", l.stream, err)
+	}
+	return nil
+}
+
+func (l *Log) subject(entity string) (string, error) {
+	if strings.ContainsAny(entity, "*> \t\r\n") || slices.Contains(strings.Split(entity, "."), "") {
+		return "", fmt.Errorf("jetstream: %q cannot be an entity", entity)
+	}
+	return "viplog." + l.cluster + ".log." + entity, nil
+}

@@ -1,0 +1,86 @@
+// Command viplog is a bundled load balancer for bare-metal Kubernetes. One file per verb.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker in released builds.
+var version = "devel"
+
+// streams are a command's standard streams, so that tests run commands in their own process.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// exitError carries an exit code of rulings: 1 failed, 2 usage, 3 nothing to do for this mode.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e exitError) Error() string { return e.err.Error() }
+func (e exitError) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// run executes one command line and gives its exit code.
+func run(ctx context.Context, args []string, std streams) int {
+	root := newRoot(std)
+	root.SetArgs(args)
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	err := root.ExecuteContext(ctx)
+	var exit exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		fmt.Fprintln(std.err, exit.err)
+		return exit.code
+	default: // cobra's own: unknown flags, commands and arguments
+		fmt.Fprintf(std.err, "%s\nSee 'viplog --help'.\n", err)
+		return 2
+	}
+}
+
+func failed(err error) error { return exitError{1, err} }
+
+func newRoot(std streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "viplog",
+		Short:         "A bundled load balancer for bare-metal Kubernetes that can show, explain, predict and replay what it does",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.AddCommand(newDev(std), newValidate(std), newVersion(std))
+	return root
+}
+
+func newVersion(std streams) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print viplog's version",
+		Example: "  viplog version",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(std.out, "viplog", version)
+			return err
+		},
+	}
+}
