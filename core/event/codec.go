@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // Record is an event in the form that the log stores.
@@ -142,7 +141,7 @@ func decodeJSON[E Event](data []byte) (Event, error) {
 	if err := decoder.Decode(&e); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+	if rest := data[decoder.InputOffset():]; len(bytes.TrimSpace(rest)) > 0 {
 		return nil, fmt.Errorf("%w: more than one JSON value", ErrInvalid)
 	}
 	return e, nil

@@ -52,7 +52,7 @@ func (c Count) IsZero() bool { return c == Count{} }
 
 // String is the decimal form, of any size.
 func (c Count) String() string {
-	const group = 1e18 // the largest power of ten in 64 bits
+	const group = 1_000_000_000_000_000_000 // the largest power of ten in 64 bits
 	var groups []uint64
 	for c.high != 0 || c.mid != 0 || c.low >= group {
 		var rest uint64
