@@ -164,6 +164,9 @@ func (l *Log) settle(ctx context.Context, a attempt) (uint64, error) {
 			return sequence, nil
 		}
 		refused, final := refusal(err)
+		if final != nil && (open || errors.Is(final, nats.ErrConnectionClosed)) {
+			return 0, fmt.Errorf("jetstream: %s: %w: %w", a.what, log.ErrUnknown, final)
+		}
 		if final != nil {
 			return 0, fmt.Errorf("jetstream: %s: %w", a.what, final)
 		}

@@ -54,6 +54,9 @@ func (f *follower) run(ctx context.Context) error {
 	tick := time.NewTicker(headInterval)
 	defer tick.Stop()
 	for !f.stopped {
+		if f.nc.IsClosed() { // for good: no push and no answer will come
+			return fmt.Errorf("jetstream: follow %s: %w", f.stream, nats.ErrConnectionClosed)
+		}
 		if f.next <= f.known || f.rings > 0 {
 			progress, err := f.fill(ctx)
 			if err != nil || f.stopped {

@@ -138,11 +138,14 @@ func (l *Log) fetch(ctx context.Context, from uint64, subject string) ([]log.Ent
 	ctx, cancel := context.WithTimeout(ctx, l.patience)
 	defer cancel()
 	inbox := l.nc.NewRespInbox()
-	answers, err := l.nc.SubscribeSync(inbox)
+	// Not SubscribeSync: its NextMsg takes a stored message with a "Status: 503" of its writer's and no body for "no
+	// responders" and keeps it, so that nobody could follow past it.
+	answers := make(chan *nats.Msg, fetchCount+1)
+	subscription, err := l.nc.ChanSubscribe(inbox, answers)
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: fetch: %w", err)
 	}
-	defer func() { _ = answers.Unsubscribe() }()
+	defer func() { _ = subscription.Unsubscribe() }()
 	request, err := json.Marshal(getRequest{Sequence: from, NextBySubject: subject, Batch: fetchCount, MaxBytes: fetchBytes})
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: fetch: %w", err)
@@ -152,12 +155,14 @@ func (l *Log) fetch(ctx context.Context, from uint64, subject string) ([]log.Ent
 	}
 	var entries []log.Entry
 	for {
-		answer, err := answers.NextMsgWithContext(ctx)
-		if err != nil {
+		var answer *nats.Msg
+		select {
+		case answer = <-answers:
+		case <-ctx.Done():
 			if len(entries) > 0 {
 				return entries, nil
 			}
-			return nil, fmt.Errorf("jetstream: fetch %d: %w", from, err)
+			return nil, fmt.Errorf("jetstream: fetch %d: %w", from, ctx.Err())
 		}
 		if entry, ok := l.delivered(answer); ok {
 			entries = append(entries, entry)
