@@ -40,8 +40,7 @@ func newDev(std streams) *cobra.Command {
 	cmd.Flags().StringVar(&flags.services, "services", "", "folder of Service manifests (default: compiled-in examples, without --cluster)")
 	cmd.Flags().StringVar(&flags.data, "data", "", "folder that keeps the log between runs (default: a temporary one)")
 	cmd.Flags().BoolVar(&flags.once, "once", false, "print the status and end; opens no port")
-	cmd.Flags().StringVarP(&flags.output, "output", "o", "table", "output: "+strings.Join(outputs, ", "))
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
+	addOutput(cmd, &flags.output)
 	return cmd
 }
 
