@@ -149,6 +149,7 @@ const devHelp = `verbs:
   fail NODE                  the node loses power; the voter proves it
   join NODE                  the node starts again
   drain NODE, undrain NODE   no addresses on the node; and again
+  apply FILE                 a cluster file or Service manifests
   delete service NS/NAME     delete a Service
   rebalance                  even out the addresses with the fewest moves
   status                     print Services, pools and nodes
@@ -176,6 +177,8 @@ func (c *devCluster) verb(ctx context.Context, words []string, output string) (q
 		return false, fmt.Errorf("verb %q is unknown or incomplete; 'help' lists the verbs", strings.Join(words, " "))
 	}
 	switch words[0] {
+	case "apply":
+		return false, c.applyFile(ctx, words[1])
 	case "fail":
 		return false, c.failNode(ctx, words[1])
 	case "join":
@@ -203,6 +206,26 @@ func (c *devCluster) deleteService(ctx context.Context, name string) error {
 		}
 		return []event.Event{event.ServiceDeleted{Namespace: namespace, Name: service, Source: spec.Source}}, nil
 	})
+}
+
+// applyFile applies a file as `viplog apply` does; its Services belong to the same source as those of the folder.
+func (c *devCluster) applyFile(ctx context.Context, path string) error {
+	w, err := readWanted([]string{path}, strings.NewReader(""))
+	if err != nil {
+		return err
+	}
+	if w.notice != "" {
+		return errors.New(w.notice)
+	}
+	w.services.Source = sourceManifests
+	before := c.rejected.Load()
+	if err := c.submit(ctx, w.facts); err != nil {
+		return err
+	}
+	if c.rejected.Load() != before {
+		return fmt.Errorf("apply %s: facts were rejected", path)
+	}
+	return nil
 }
 
 // clusterOf gives control what the cluster file declares.

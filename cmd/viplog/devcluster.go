@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 
@@ -34,6 +35,7 @@ type devCluster struct {
 	remove string // temporary folder
 
 	controller *replica.Replica
+	rejected   atomic.Int64 // facts that the controller's ledger could not honour
 	nodes      map[netip.Addr]*devNode
 	running    sync.WaitGroup
 	cancel     context.CancelFunc
@@ -135,6 +137,7 @@ func (c *devCluster) follow(ctx, run context.Context, source string, notify func
 func (c *devCluster) tellRejected(e log.Entry, changes []ledger.Change) {
 	for _, change := range changes {
 		if change.Kind == ledger.Rejected {
+			c.rejected.Add(1)
 			fmt.Fprintf(c.std.err, "fact %d (%s): %s\n", e.Sequence, e.Type, change)
 		}
 	}
@@ -145,12 +148,8 @@ func (c *devCluster) tellRejected(e log.Entry, changes []ledger.Change) {
 func (c *devCluster) configure(ctx context.Context) error {
 	_, err := c.controller.Submit(ctx, func(s *ledger.State) ([]event.Event, error) {
 		facts, refused := control.ClusterFacts(s, clusterOf(c.file))
-		var errs []error
-		for _, r := range refused {
-			errs = append(errs, errors.New(c.file.Problem(r.Field, r.Value, r.Reason).String()))
-		}
-		if len(errs) > 0 {
-			return nil, errors.Join(errs...)
+		if err := refusals(c.file, refused); err != nil {
+			return nil, err
 		}
 		if voters, _ := s.Voters(); len(voters) == 0 {
 			facts = append(facts, event.VoterAdded{

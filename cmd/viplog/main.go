@@ -68,7 +68,7 @@ func newRoot(std streams) *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 	}
-	root.AddCommand(newDev(std), newGet(std), newValidate(std), newVersion(std))
+	root.AddCommand(newApply(std), newDev(std), newExport(std), newGet(std), newValidate(std), newVersion(std))
 	return root
 }
 

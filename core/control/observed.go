@@ -8,10 +8,11 @@ import (
 	"viplog/core/event"
 )
 
-// Observed is the whole of what one source shows now. What is missing from it is gone: a source hands over a complete
-// list or none.
+// Observed is what one source shows now: all of it, unless Partial. What is missing from a whole list is gone, so a
+// source hands over a complete list or none.
 type Observed struct {
 	Source    string // "manifests", "kubernetes"; a source deletes only its own
+	Partial   bool   // these and maybe others: nothing is deleted because it is missing here
 	Services  []Service
 	Endpoints []Endpoints
 }

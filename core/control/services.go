@@ -38,6 +38,9 @@ func ServiceFacts(s *ledger.State, seen Observed) (facts []event.Event, refused 
 		}
 	}
 	facts = append(facts, endpointFacts(s, seen, shown)...)
+	if seen.Partial {
+		return facts, refused
+	}
 	for _, old := range s.ServicesOf(seen.Source) {
 		if !shown[old] {
 			facts = append(facts, event.ServiceDeleted{Namespace: old.Namespace, Name: old.Name, Source: seen.Source})
