@@ -62,15 +62,15 @@ func runDev(ctx context.Context, std streams, flags devFlags) error {
 	if file.Notice != "" {
 		return exitError{3, errors.New(file.Notice)}
 	}
-	services, err := devServices(flags)
-	if err != nil {
-		return failed(err)
-	}
 	cluster, err := startDevCluster(ctx, file, flags, std)
 	if err != nil {
 		return failed(err)
 	}
 	defer cluster.stop()
+	services, err := devServices(flags, cluster.fresh)
+	if err != nil {
+		return failed(err)
+	}
 	if err := cluster.applyServices(ctx, services); err != nil {
 		return failed(err)
 	}
@@ -208,7 +208,7 @@ func (c *devCluster) deleteService(ctx context.Context, name string) error {
 	})
 }
 
-// applyFile applies a file as `viplog apply` does; its Services belong to the same source as those of the folder.
+// applyFile applies a file as `viplog apply` does.
 func (c *devCluster) applyFile(ctx context.Context, path string) error {
 	w, err := readWanted([]string{path}, strings.NewReader(""))
 	if err != nil {
@@ -217,7 +217,6 @@ func (c *devCluster) applyFile(ctx context.Context, path string) error {
 	if w.notice != "" {
 		return errors.New(w.notice)
 	}
-	w.services.Source = sourceManifests
 	before := c.rejected.Load()
 	if err := c.submit(ctx, w.facts); err != nil {
 		return err

@@ -33,6 +33,7 @@ type devCluster struct {
 	conn   *nats.Conn
 	log    log.Log
 	remove string // temporary folder
+	fresh  bool   // the log was empty at the start
 
 	controller *replica.Replica
 	rejected   atomic.Int64 // facts that the controller's ledger could not honour
@@ -64,6 +65,7 @@ func startDevCluster(ctx context.Context, file *clusterfile.File, flags devFlags
 	if err := c.controller.CatchUp(ctx); err != nil {
 		return nil, err
 	}
+	c.fresh = c.controller.Sequence() == 0
 	if err := c.configure(ctx); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -25,21 +24,21 @@ func devClusterFile(path string) (name string, data []byte, err error) {
 	return path, data, err
 }
 
-// devServices reads the Services: of the folder, or the compiled-in examples where no file at all is given.
-func devServices(flags devFlags) (control.Observed, error) {
-	if flags.services == "" && flags.cluster != "" {
-		return control.Observed{Source: sourceManifests}, nil
+// devServices reads the Services to start with: the whole of the folder; or, where no file at all is given and the log
+// is fresh, the compiled-in examples, as if an operator had applied them.
+func devServices(flags devFlags, fresh bool) (control.Observed, error) {
+	if flags.services != "" {
+		read, err := manifest.Read([]string{flags.services}, nil)
+		return read.Observed(sourceManifests), err
 	}
-	var stdin io.Reader
-	path := flags.services
-	if path == "" {
-		path, stdin = "-", bytes.NewReader(fixtures.ExampleServices())
+	none := control.Observed{Source: sourceApply, Partial: true}
+	if flags.cluster != "" || !fresh {
+		return none, nil
 	}
-	read, err := manifest.Read([]string{path}, stdin)
-	if err != nil {
-		return control.Observed{}, err
-	}
-	return read.Observed(sourceManifests), nil
+	read, err := manifest.Read([]string{"-"}, bytes.NewReader(fixtures.ExampleServices()))
+	examples := read.Observed(sourceApply)
+	examples.Partial = true
+	return examples, err
 }
 
 // serverOptions listens on the usual port of NATS, or a free one if that is taken; with once on none.
