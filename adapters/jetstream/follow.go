@@ -118,7 +118,7 @@ func (f *follower) fill(ctx context.Context) (bool, error) {
 			continue
 		}
 		if entry.Sequence > f.next {
-			return false, fmt.Errorf("%w: %d is gone, %d is there", log.ErrPurged, f.next, entry.Sequence)
+			return false, f.missing(ctx, entry.Sequence)
 		}
 		if ctx.Err() != nil {
 			return false, ctx.Err()
@@ -128,6 +128,18 @@ func (f *follower) fill(ctx context.Context) (bool, error) {
 		}
 	}
 	return len(entries) > 0, nil
+}
+
+// missing says why the next entry is not there although a later one is: purged from the front, or lost.
+func (f *follower) missing(ctx context.Context, there uint64) error {
+	head, err := f.Head(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("jetstream: %d is gone, %d is there: %w", f.next, there, err)
+	case head.First > f.next:
+		return fmt.Errorf("%w: %d is gone, %d is the first", log.ErrPurged, f.next, head.First)
+	}
+	return fmt.Errorf("%w: it begins at %d, has no %d, and has %d", log.ErrDamaged, head.First, f.next, there)
 }
 
 func (f *follower) deliver(entry log.Entry) {

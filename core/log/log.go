@@ -15,7 +15,7 @@ import (
 // Fact is what an appender brings.
 type Fact struct {
 	event.Record
-	ID     string // unique for ever: the same ID is the same fact, appended at most once
+	ID     string // unique for ever; the same ID is the same fact, stored once while appends repeat its guard
 	Source string // who appends: "control/cp-1", "node/10.0.0.5", "cli/admin"
 }
 
@@ -43,8 +43,9 @@ type Log interface {
 	LastOf(ctx context.Context, entity string) (uint64, error)
 
 	// Append stores one fact if the newest fact about its entity has the sequence last (0: none), and returns its
-	// sequence once it is durable. ErrConflict: not stored, something newer is there. A fact with the same ID that
-	// is already stored is a success, with the sequence it has. When an answer is lost the log is read before the
+	// sequence once it is durable. ErrConflict: not stored, something newer is there. Appending a fact that is already
+	// stored again, under the guard that it was stored with, is a success with the sequence that it has; under
+	// another guard it is within minutes only, for as long as the log remembers IDs. When an answer is lost the log is read before the
 	// fact is sent again; ErrUnknown: the context ended while it was open whether the fact is stored.
 	Append(ctx context.Context, fact Fact, last uint64) (uint64, error)
 
@@ -53,8 +54,9 @@ type Log interface {
 	AppendBatch(ctx context.Context, facts []Fact, head uint64) (uint64, error)
 
 	// Follow yields every entry after the sequence, in order, each once, and then waits for more until the context
-	// ends or the consumer stops. It ends with an error that it yields last: ErrPurged if the next entry is gone,
-	// ErrOtherLog if the log is not the one it was when Follow began or is shorter than what was asked for.
+	// ends or the consumer stops. It ends with an error that it yields last: ErrPurged if the next entry was purged,
+	// ErrDamaged if it is missing otherwise, ErrOtherLog if the log is not the one it was when Follow began or is
+	// shorter than what was asked for.
 	Follow(ctx context.Context, after uint64) iter.Seq2[Entry, error]
 
 	// Purge drops the entries up to and including the sequence; a reader that needs them starts from a snapshot.
@@ -71,6 +73,8 @@ var (
 	ErrUnknown = errors.New("log: unknown whether it was stored")
 	// ErrPurged marks a read of entries that are no longer there.
 	ErrPurged = errors.New("log: entries were purged")
+	// ErrDamaged marks a log with a hole that no purge made.
+	ErrDamaged = errors.New("log: an entry is missing")
 	// ErrOtherLog marks a log that is not the one that was followed.
 	ErrOtherLog = errors.New("log: another log")
 	// ErrTooLarge marks a fact or batch over the limits.
