@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"viplog/core/event"
 	"viplog/core/ledger"
@@ -135,7 +136,7 @@ func (r *Replica) Submit(ctx context.Context, plan func(*ledger.State) ([]event.
 		sequence, err := r.append(ctx, facts, state.Sequence())
 		switch {
 		case errors.Is(err, log.ErrConflict):
-			if err := r.WaitFor(ctx, state.Sequence()+1); err != nil {
+			if err := r.waitForNews(ctx, state.Sequence()); err != nil {
 				return last, err
 			}
 			continue
@@ -147,6 +148,19 @@ func (r *Replica) Submit(ctx context.Context, plan func(*ledger.State) ([]event.
 			return last, err
 		}
 	}
+}
+
+// staleGuard is how long a conflict waits for the fact that caused it. A guard read from a server that lags conflicts
+// with a fact that may be folded already: then no news comes, and the guard is to be read again.
+const staleGuard = 500 * time.Millisecond
+
+func (r *Replica) waitForNews(ctx context.Context, since uint64) error {
+	bounded, cancel := context.WithTimeout(ctx, staleGuard)
+	defer cancel()
+	if err := r.WaitFor(bounded, since+1); err != nil && (ctx.Err() != nil || bounded.Err() == nil) {
+		return err
+	}
+	return nil
 }
 
 // append guards a single fact by its entity, so that writers of different things do not get in each other's way, and

@@ -1,0 +1,153 @@
+package replica_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"viplog/adapters/replica"
+	"viplog/core/event"
+	"viplog/core/ledger"
+	"viplog/core/log"
+	"viplog/core/log/logtest"
+)
+
+func follow(t *testing.T, l log.Log, name string) *replica.Replica {
+	t.Helper()
+	r, err := replica.Open(t.Context(), l, name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	})
+	return r
+}
+
+func pool(i int) event.PoolAdded {
+	return event.PoolAdded{Pool: event.Pool{Name: fmt.Sprint("p", i), Addresses: []string{fmt.Sprintf("10.0.%d.0/24", i)}}}
+}
+
+func TestEveryReplicaOfALogHasTheSameLedger(t *testing.T) {
+	l := newLog(t)
+	a, b := follow(t, l, "a"), follow(t, l, "b")
+	last, err := a.Submit(t.Context(), func(*ledger.State) ([]event.Event, error) {
+		return []event.Event{pool(1), pool(2)}, nil
+	})
+	if err != nil || last != 2 {
+		t.Fatalf("submitted up to %d, %v", last, err)
+	}
+	if err := b.WaitFor(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	if a.State().Digest() != b.State().Digest() || len(b.State().PoolViews()) != 2 {
+		t.Error("the replicas differ")
+	}
+}
+
+// Writers that plan the same thing at once get it done once: who comes late plans anew and finds nothing missing.
+func TestConcurrentPlansAreMadeAnew(t *testing.T) {
+	l := newLog(t)
+	const writers, pools = 4, 10
+	var all sync.WaitGroup
+	for w := range writers {
+		r := follow(t, l, fmt.Sprint("writer-", w))
+		all.Go(func() {
+			for i := range pools {
+				_, err := r.Submit(t.Context(), func(s *ledger.State) ([]event.Event, error) {
+					if _, there := s.PoolSpec(pool(i).Name); there {
+						return nil, nil
+					}
+					return []event.Event{pool(i), event.NodeDrained{Address: netip.MustParseAddr("10.9.9.9")}}, nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	head, err := l.Head(t.Context())
+	if err != nil || head.Last != 2*pools {
+		t.Errorf("the log holds %d facts, %v; want %d", head.Last, err, 2*pools)
+	}
+}
+
+func TestASubmitOfMoreThanABatchGoesInParts(t *testing.T) {
+	r := follow(t, newLog(t), "a")
+	const n = log.MaxBatch + 500
+	last, err := r.Submit(t.Context(), func(s *ledger.State) ([]event.Event, error) {
+		var missing []event.Event
+		for i := range n {
+			e := event.ServiceApplied{
+				Namespace: "default", Name: fmt.Sprint("s", i), Source: "test", Families: []string{"IPv4"},
+				FamilyPolicy: event.SingleStack, TrafficPolicy: event.TrafficCluster,
+			}
+			if _, there := s.ServiceSpec(ledger.ServiceKey{Namespace: e.Namespace, Name: e.Name}); !there {
+				missing = append(missing, e)
+			}
+		}
+		return missing, nil
+	})
+	if err != nil || last != n {
+		t.Errorf("submitted up to %d, %v; want %d", last, err, n)
+	}
+}
+
+// lagging answers LastOf from the past, as a server that lags does.
+type lagging struct {
+	log.Log
+	stale int
+}
+
+func (l *lagging) LastOf(ctx context.Context, entity string) (uint64, error) {
+	if l.stale > 0 {
+		l.stale--
+		return 0, nil
+	}
+	return l.Log.LastOf(ctx, entity)
+}
+
+func TestAGuardReadFromALaggingServerIsReadAgain(t *testing.T) {
+	l := &lagging{Log: newLog(t)}
+	r := follow(t, l, "a")
+	for i, stale := range []int{0, 2} {
+		l.stale = stale
+		reason := fmt.Sprint("reason ", i)
+		if _, err := r.Submit(t.Context(), func(*ledger.State) ([]event.Event, error) {
+			return []event.Event{event.NodeDrained{Address: netip.MustParseAddr("10.9.9.9"), Reason: reason}}, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestWaitForEndsWithTheReplica(t *testing.T) {
+	r, err := replica.Open(t.Context(), newLog(t), "a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if err := r.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WaitFor(t.Context(), 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func newLog(t *testing.T) log.Log {
+	t.Helper()
+	return logtest.NewMemory(func() time.Time { return time.Unix(1, 0).UTC() })
+}
