@@ -24,7 +24,7 @@ import (
 const sourceApply = "apply"
 
 func newApply(std streams) *cobra.Command {
-	var client clientFlags
+	var flags clientFlags
 	var files []string
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE…",
@@ -45,15 +45,12 @@ func newApply(std streams) *cobra.Command {
 			if wanted.notice != "" {
 				return exitError{3, errors.New(wanted.notice)}
 			}
-			c, err := client.connect(cmd.Context())
-			if err != nil {
-				return failed(err)
-			}
-			defer c.close()
-			return c.apply(cmd.Context(), std.out, wanted)
+			return withClient(cmd.Context(), flags, func(ctx context.Context, c *client) error {
+				return c.apply(ctx, std.out, wanted)
+			})
 		},
 	}
-	client.add(cmd)
+	flags.add(cmd)
 	cmd.Flags().StringArrayVarP(&files, "filename", "f", nil, "file or folder, - for standard input; may be repeated")
 	_ = cmd.MarkFlagRequired("filename")
 	return cmd
@@ -171,7 +168,7 @@ func (c *client) apply(ctx context.Context, out io.Writer, w wanted) error {
 		return err
 	})
 	if err != nil {
-		return failed(err)
+		return err
 	}
 	rejected := 0
 	for _, change := range changes {
@@ -184,7 +181,7 @@ func (c *client) apply(ctx context.Context, out io.Writer, w wanted) error {
 		fmt.Fprintln(out, "nothing to change")
 	}
 	if rejected > 0 {
-		return failed(fmt.Errorf("%d facts were rejected", rejected))
+		return fmt.Errorf("%d facts were rejected", rejected)
 	}
 	return nil
 }

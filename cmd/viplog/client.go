@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
+	"go.uber.org/fx"
 
 	"viplog/adapters/jetstream"
 	"viplog/adapters/replica"
@@ -33,31 +34,53 @@ const patience = 30 * time.Second
 
 // client is a connection to a cluster's log.
 type client struct {
+	flags   clientFlags
 	conn    *nats.Conn
 	log     log.Log
 	cluster string
 }
 
-func (f *clientFlags) connect(ctx context.Context) (*client, error) {
-	url := cmp.Or(f.server, os.Getenv("NATS_URL"), "nats://127.0.0.1:4222")
-	conn, err := nats.Connect(url, nats.Name("viplog"), nats.Timeout(5*time.Second))
+func newClient(flags clientFlags) *client { return &client{flags: flags} }
+
+func (c *client) start(ctx context.Context) (err error) {
+	url := cmp.Or(c.flags.server, os.Getenv("NATS_URL"), "nats://127.0.0.1:4222")
+	c.conn, err = nats.Connect(url, nats.Name("viplog"), nats.Timeout(5*time.Second))
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w; is `viplog dev` or a controller running there?", url, err)
+		return fmt.Errorf("connect to %s: %w; is `viplog dev` or a controller running there?", url, err)
 	}
-	name, err := f.clusterName(ctx, conn)
+	if c.cluster, err = c.flags.clusterName(ctx, c.conn); err == nil {
+		c.log, err = jetstream.Open(ctx, c.conn, jetstream.Options{Cluster: c.cluster})
+	}
 	if err != nil {
-		conn.Close()
-		return nil, err
+		c.conn.Close()
 	}
-	l, err := jetstream.Open(ctx, conn, jetstream.Options{Cluster: name})
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return &client{conn: conn, log: l, cluster: name}, nil
+	return err
 }
 
-func (f *clientFlags) clusterName(ctx context.Context, conn *nats.Conn) (string, error) {
+func (c *client) stop(context.Context) error {
+	c.conn.Close()
+	return nil
+}
+
+// clientParts are the parts of every command that talks to a running cluster.
+func clientParts(flags clientFlags) fx.Option {
+	return fx.Options(fx.Supply(flags), part[*client]("client", newClient))
+}
+
+// withClient runs a command that talks to a running cluster.
+func withClient(ctx context.Context, flags clientFlags, use func(context.Context, *client) error) error {
+	type deps struct {
+		fx.In
+		Client *client
+	}
+	err := withApp(ctx, func(ctx context.Context, d deps) error { return use(ctx, d.Client) }, clientParts(flags))
+	if err != nil {
+		return failed(err)
+	}
+	return nil
+}
+
+func (f clientFlags) clusterName(ctx context.Context, conn *nats.Conn) (string, error) {
 	if f.cluster != "" {
 		return f.cluster, nil
 	}
@@ -72,8 +95,6 @@ func (f *clientFlags) clusterName(ctx context.Context, conn *nats.Conn) (string,
 	}
 	return names[0], nil
 }
-
-func (c *client) close() { c.conn.Close() }
 
 // withReplica folds the log to its head and calls use, while the replica goes on following.
 func (c *client) withReplica(ctx context.Context, source string, notify func(log.Entry, []ledger.Change),

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/fx"
 
 	"viplog/adapters/clusterfile"
 	"viplog/core/control"
@@ -62,22 +63,30 @@ func runDev(ctx context.Context, std streams, flags devFlags) error {
 	if file.Notice != "" {
 		return exitError{3, errors.New(file.Notice)}
 	}
-	cluster, err := startDevCluster(ctx, file, flags, std)
+	type deps struct {
+		fx.In
+		Cluster *devCluster
+	}
+	err = withApp(ctx, func(ctx context.Context, d deps) error { return d.Cluster.run(ctx, flags) }, devParts(std, file, flags))
 	if err != nil {
 		return failed(err)
 	}
-	defer cluster.stop()
-	services, err := devServices(flags, cluster.fresh)
+	return nil
+}
+
+// run applies the Services and then does what standard input says.
+func (c *devCluster) run(ctx context.Context, flags devFlags) error {
+	services, err := devServices(flags, c.fresh)
 	if err != nil {
-		return failed(err)
-	}
-	if err := cluster.applyServices(ctx, services); err != nil {
-		return failed(err)
-	}
-	if err := cluster.printStatus(ctx, flags.output); err != nil || flags.once {
 		return err
 	}
-	return cluster.converse(ctx, flags.output)
+	if err := c.applyServices(ctx, services); err != nil {
+		return err
+	}
+	if err := c.printStatus(ctx, flags.output); err != nil || flags.once {
+		return err
+	}
+	return c.converse(ctx, flags.output)
 }
 
 func checkOutput(output string) error {
@@ -130,7 +139,7 @@ func (c *devCluster) converse(ctx context.Context, output string) error {
 
 func verbsFailed(wrong int) error {
 	if wrong > 0 {
-		return failed(fmt.Errorf("%d verbs failed", wrong))
+		return fmt.Errorf("%d verbs failed", wrong)
 	}
 	return nil
 }

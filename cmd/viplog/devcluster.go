@@ -12,10 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/nats-io/nats.go"
-
 	"viplog/adapters/clusterfile"
-	"viplog/adapters/jetstream"
 	"viplog/adapters/replica"
 	"viplog/core/control"
 	"viplog/core/event"
@@ -23,17 +20,14 @@ import (
 	"viplog/core/log"
 )
 
-// devCluster is a cluster in one process: an embedded log, a controller that is also the one voter, and a replica for
-// each node that is joined.
+// devCluster is a cluster in one process: a controller that is also the one voter, and a replica for each node that is
+// joined, on the embedded log.
 type devCluster struct {
-	std    streams
-	file   *clusterfile.File
-	key    ed25519.PrivateKey // the voter's
-	server *jetstream.Server
-	conn   *nats.Conn
-	log    log.Log
-	remove string // temporary folder
-	fresh  bool   // the log was empty at the start
+	std   streams
+	file  *clusterfile.File
+	store *embeddedLog
+	key   ed25519.PrivateKey // the voter's
+	fresh bool               // the log was empty at the start
 
 	controller *replica.Replica
 	rejected   atomic.Int64 // facts that the controller's ledger could not honour
@@ -42,63 +36,47 @@ type devCluster struct {
 	cancel     context.CancelFunc
 }
 
+func newDevCluster(std streams, file *clusterfile.File, store *embeddedLog) *devCluster {
+	return &devCluster{std: std, file: file, store: store, nodes: map[netip.Addr]*devNode{}, cancel: func() {}}
+}
+
 // devNode is one node's process, as far as this process plays it.
 type devNode struct {
 	replica *replica.Replica
 	cancel  context.CancelFunc
 }
 
-func startDevCluster(ctx context.Context, file *clusterfile.File, flags devFlags, std streams) (_ *devCluster, err error) {
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	c := &devCluster{std: std, file: file, nodes: map[netip.Addr]*devNode{}, cancel: cancel}
+func (c *devCluster) start(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
-			c.stop()
+			_ = c.stop(ctx)
 		}
 	}()
-	if err := c.openLog(ctx, flags); err != nil {
-		return nil, err
+	var run context.Context
+	run, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if c.key, err = devKey(filepath.Join(c.store.folder, "voter.key")); err != nil {
+		return err
 	}
 	if c.controller, err = c.follow(ctx, run, "control/dev", c.tellRejected); err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.controller.CatchUp(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	c.fresh = c.controller.Sequence() == 0
 	if err := c.configure(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	return c, c.startNodes(ctx)
+	return c.startNodes(ctx)
 }
 
-func (c *devCluster) openLog(ctx context.Context, flags devFlags) error {
-	folder := flags.data
-	if folder == "" {
-		temporary, err := os.MkdirTemp("", "viplog-dev-")
-		if err != nil {
-			return err
-		}
-		folder, c.remove = temporary, temporary
+func (c *devCluster) stop(context.Context) error {
+	for _, n := range c.nodes {
+		n.cancel()
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	var err error
-	if c.key, err = devKey(filepath.Join(folder, "voter.key")); err != nil {
-		return err
-	}
-	if c.server, err = jetstream.StartServer(serverOptions(folder, flags.once)); err != nil {
-		return err
-	}
-	if c.conn, err = c.server.Connect(); err != nil {
-		return err
-	}
-	if !flags.once {
-		fmt.Fprintln(c.std.err, "NATS listens on", c.server.URL())
-	}
-	c.log, err = jetstream.Open(ctx, c.conn, jetstream.Options{Cluster: c.file.Cluster.Name, Create: true, TrustFeed: true})
-	return err
+	c.cancel()
+	c.running.Wait()
+	return nil
 }
 
 // devKey reads the voter's key, or makes one.
@@ -106,13 +84,10 @@ func devKey(path string) (ed25519.PrivateKey, error) {
 	seed, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		seed = make([]byte, ed25519.SeedSize)
-		if _, err := rand.Read(seed); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(path, seed, 0o600); err != nil {
-			return nil, err
-		}
-	} else if err != nil {
+		rand.Read(seed) // crypto/rand never fails
+		err = writeWhole(path, seed)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if len(seed) != ed25519.SeedSize {
@@ -121,9 +96,26 @@ func devKey(path string) (ed25519.PrivateKey, error) {
 	return ed25519.NewKeyFromSeed(seed), nil
 }
 
+// writeWhole writes a file so that a reader, also after a crash, sees all of it or none.
+func writeWhole(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
 // follow starts a replica that folds until run ends.
 func (c *devCluster) follow(ctx, run context.Context, source string, notify func(log.Entry, []ledger.Change)) (*replica.Replica, error) {
-	r, err := replica.Open(ctx, c.log, source, notify)
+	r, err := replica.Open(ctx, c.store.log, source, notify)
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +291,7 @@ func (c *devCluster) drainNode(ctx context.Context, name string, drain bool) err
 
 func (c *devCluster) printStatus(ctx context.Context, output string) error {
 	if err := c.settle(ctx); err != nil {
-		return failed(err)
+		return err
 	}
 	progress := map[netip.Addr]ledger.Progress{}
 	for a, n := range c.nodes {
@@ -307,21 +299,4 @@ func (c *devCluster) printStatus(ctx context.Context, output string) error {
 		progress[a] = ledger.Progress{Sequence: s.Sequence(), Digest: s.Digest().Short()}
 	}
 	return statusOf(c.controller.State(), progress).print(c.std.out, output)
-}
-
-func (c *devCluster) stop() {
-	for _, n := range c.nodes {
-		n.cancel()
-	}
-	c.cancel()
-	c.running.Wait()
-	if c.conn != nil {
-		c.conn.Close()
-	}
-	if c.server != nil {
-		c.server.Close()
-	}
-	if c.remove != "" {
-		os.RemoveAll(c.remove)
-	}
 }

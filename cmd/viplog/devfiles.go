@@ -2,11 +2,8 @@ package main
 
 import (
 	"bytes"
-	"net"
 	"os"
-	"path/filepath"
 
-	"viplog/adapters/jetstream"
 	"viplog/adapters/manifest"
 	"viplog/core/control"
 	"viplog/fixtures"
@@ -39,18 +36,4 @@ func devServices(flags devFlags, fresh bool) (control.Observed, error) {
 	examples := read.Observed(sourceApply)
 	examples.Partial = true
 	return examples, err
-}
-
-// serverOptions listens on the usual port of NATS, or a free one if that is taken; with once on none.
-func serverOptions(folder string, once bool) jetstream.ServerOptions {
-	options := jetstream.ServerOptions{Name: "viplog-dev", Store: filepath.Join(folder, "log")}
-	if once {
-		return options
-	}
-	options.Host, options.Port = "127.0.0.1", 4222
-	if taken, err := net.Dial("tcp", "127.0.0.1:4222"); err == nil {
-		_ = taken.Close()
-		options.Port = -1
-	}
-	return options
 }

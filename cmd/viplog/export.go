@@ -37,25 +37,19 @@ type exportEntry struct {
 }
 
 func newExport(std streams) *cobra.Command {
-	var client clientFlags
+	var flags clientFlags
 	cmd := &cobra.Command{
 		Use:     "export",
 		Short:   "Print the log, one json object a line, to keep it or to replay it elsewhere",
 		Example: "  viplog export > cluster.jsonl",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := client.connect(cmd.Context())
-			if err != nil {
-				return failed(err)
-			}
-			defer c.close()
-			if err := c.export(cmd.Context(), std.out); err != nil {
-				return failed(err)
-			}
-			return nil
+			return withClient(cmd.Context(), flags, func(ctx context.Context, c *client) error {
+				return c.export(ctx, std.out)
+			})
 		},
 	}
-	client.add(cmd)
+	flags.add(cmd)
 	return cmd
 }
 

@@ -38,7 +38,7 @@ var getters = map[string]func(io.Writer, string, *ledger.State) error{
 var getKinds = []string{"services", "addresses", "pools", "nodes"}
 
 func newGet(std streams) *cobra.Command {
-	var client clientFlags
+	var flags clientFlags
 	var output string
 	cmd := &cobra.Command{
 		Use:       "get services|addresses|pools|nodes",
@@ -54,21 +54,14 @@ func newGet(std streams) *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			c, err := client.connect(cmd.Context())
-			if err != nil {
-				return failed(err)
-			}
-			defer c.close()
-			err = c.withReplica(cmd.Context(), "cli/get", nil, func(_ context.Context, r *replica.Replica) error {
-				return get(std.out, output, r.State())
+			return withClient(cmd.Context(), flags, func(ctx context.Context, c *client) error {
+				return c.withReplica(ctx, "cli/get", nil, func(_ context.Context, r *replica.Replica) error {
+					return get(std.out, output, r.State())
+				})
 			})
-			if err != nil {
-				return failed(err)
-			}
-			return nil
 		},
 	}
-	client.add(cmd)
+	flags.add(cmd)
 	addOutput(cmd, &output)
 	return cmd
 }
