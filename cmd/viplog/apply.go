@@ -157,6 +157,7 @@ func refusals(file *clusterfile.File, refused []control.Refusal) error {
 // apply appends the edit and prints each change of its own facts. A rejected fact fails the command.
 func (c *client) apply(ctx context.Context, out io.Writer, w wanted) error {
 	source := fmt.Sprintf("cli/%d", os.Getpid())
+	var state *ledger.State
 	var changes []ledger.Change
 	notify := func(e log.Entry, caused []ledger.Change) {
 		if e.Source == source {
@@ -165,6 +166,7 @@ func (c *client) apply(ctx context.Context, out io.Writer, w wanted) error {
 	}
 	err := c.withReplica(ctx, source, notify, func(ctx context.Context, r *replica.Replica) error {
 		_, err := r.Submit(ctx, w.facts)
+		state = r.State()
 		return err
 	})
 	if err != nil {
@@ -172,7 +174,7 @@ func (c *client) apply(ctx context.Context, out io.Writer, w wanted) error {
 	}
 	rejected := 0
 	for _, change := range changes {
-		fmt.Fprintln(out, change)
+		fmt.Fprintln(out, state.Describe(change))
 		if change.Kind == ledger.Rejected {
 			rejected++
 		}

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/fx"
 
 	"viplog/adapters/clusterfile"
+	"viplog/adapters/manifest"
 	"viplog/core/control"
 	"viplog/core/event"
 	"viplog/core/ledger"
@@ -86,7 +87,7 @@ func (c *devCluster) run(ctx context.Context, flags devFlags) error {
 	if err := c.printStatus(ctx, flags.output); err != nil || flags.once {
 		return err
 	}
-	return c.converse(ctx, flags.output)
+	return c.converse(ctx, flags)
 }
 
 func checkOutput(output string) error {
@@ -98,9 +99,52 @@ func checkOutput(output string) error {
 	return exitError{2, fmt.Errorf("output %q is unknown; use one of %s", output, strings.Join(outputs, ", "))}
 }
 
-// converse reads verbs until the end of a pipe, `quit`, or a signal. A terminal's or /dev/null's end keeps the cluster
-// up until a signal.
-func (c *devCluster) converse(ctx context.Context, output string) error {
+// converse does what comes: verbs until the end of a pipe, `quit`, or a signal, and what changes in the folder of
+// manifests. A terminal's or /dev/null's end keeps the cluster up until a signal. Everything happens in this goroutine.
+func (c *devCluster) converse(ctx context.Context, flags devFlags) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lines := c.readLines(ctx)
+	seen := c.watchServices(ctx, flags.services)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	wrong := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C: // the rebalance after a start may be due by time alone
+			if c.controller.State().RebalanceDue(time.Now().UnixNano()) {
+				c.report(c.settle(ctx))
+			}
+		case services := <-seen:
+			c.report(c.applyServices(ctx, services))
+		case line, more := <-lines:
+			if !more {
+				if staysUp(c.std.in) {
+					lines = nil
+					continue
+				}
+				return verbsFailed(wrong)
+			}
+			quit, err := c.verb(ctx, strings.Fields(line), flags.output)
+			if c.report(err); err != nil {
+				wrong++
+			}
+			if quit {
+				return verbsFailed(wrong)
+			}
+		}
+	}
+}
+
+func (c *devCluster) report(err error) {
+	if err != nil {
+		fmt.Fprintln(c.std.err, "error:", err)
+	}
+}
+
+func (c *devCluster) readLines(ctx context.Context) <-chan string {
 	lines := make(chan string)
 	go func() {
 		defer close(lines)
@@ -112,29 +156,30 @@ func (c *devCluster) converse(ctx context.Context, output string) error {
 			}
 		}
 	}()
-	wrong := 0
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case line, more := <-lines:
-			if !more {
-				if staysUp(c.std.in) {
-					<-ctx.Done()
-					return nil
-				}
-				return verbsFailed(wrong)
-			}
-			quit, err := c.verb(ctx, strings.Fields(line), output)
-			if err != nil {
-				fmt.Fprintln(c.std.err, "error:", err)
-				wrong++
-			}
-			if quit {
-				return verbsFailed(wrong)
-			}
-		}
+	return lines
+}
+
+// watchServices gives the whole of the folder whenever it changes; nothing for no folder. A file that cannot be read is
+// reported, and the last good view stays.
+func (c *devCluster) watchServices(ctx context.Context, folder string) <-chan control.Observed {
+	seen := make(chan control.Observed)
+	if folder == "" {
+		return seen
 	}
+	c.running.Go(func() {
+		err := manifest.Watch(ctx, folder, func(read manifest.Manifests, err error) {
+			if err != nil {
+				c.report(err)
+				return
+			}
+			select {
+			case seen <- read.Observed(sourceManifests):
+			case <-ctx.Done():
+			}
+		})
+		c.report(err)
+	})
+	return seen
 }
 
 func verbsFailed(wrong int) error {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"viplog/adapters/clusterfile"
 	"viplog/adapters/replica"
@@ -132,7 +133,7 @@ func (c *devCluster) tellRejected(e log.Entry, changes []ledger.Change) {
 	for _, change := range changes {
 		if change.Kind == ledger.Rejected {
 			c.rejected.Add(1)
-			fmt.Fprintf(c.std.err, "fact %d (%s): %s\n", e.Sequence, e.Type, change)
+			fmt.Fprintf(c.std.err, "fact %d (%s): rejected: %s\n", e.Sequence, e.Type, change.Reason)
 		}
 	}
 }
@@ -213,7 +214,7 @@ func (c *devCluster) settle(ctx context.Context) error {
 		return err
 	}
 	_, err := c.controller.Submit(ctx, func(s *ledger.State) ([]event.Event, error) {
-		if !s.RebalanceDue(s.TimeNanos()) {
+		if !s.RebalanceDue(time.Now().UnixNano()) {
 			return nil, nil
 		}
 		return []event.Event{event.RebalanceRequested{Reason: event.RebalanceAfterStart}}, nil

@@ -11,16 +11,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // asViplog makes the test binary be viplog, so that a test can kill a real process.
 const asViplog = "VIPLOG_TEST_AS_VIPLOG"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asViplog) != "" {
+	if os.Getenv(asViplog) != "" && filepath.Base(os.Args[0]) != "viplog" {
 		main()
 	}
-	os.Exit(m.Run())
+	testscript.Main(m, map[string]func(){"viplog": main})
 }
 
 // A dev cluster is killed at a random moment while Services are applied to it, one after the other. A Service that was

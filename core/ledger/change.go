@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
 )
@@ -34,8 +33,8 @@ const (
 	Rejected    ChangeKind = "rejected"   // the fact cannot be honoured and changed nothing
 )
 
-// String is one line for a person.
-func (c Change) String() string {
+// Describe is one line for a person; the ledger gives nodes their names.
+func (s *State) Describe(c Change) string {
 	words := []string{string(c.Kind)}
 	if c.Service != (ServiceKey{}) {
 		words = append(words, c.Service.String())
@@ -43,16 +42,17 @@ func (c Change) String() string {
 	if c.Address.IsValid() {
 		words = append(words, c.Address.String())
 	}
-	switch {
-	case c.Kind == Moved && c.From.IsValid():
-		words = append(words, fmt.Sprintf("from %s to %s", c.From, c.Node))
-	case c.Kind == Moved:
-		words = append(words, "to "+c.Node.String())
-	case c.Node.IsValid():
-		words = append(words, c.Node.String())
-	}
 	if c.Pool != "" {
-		words = append(words, "pool "+c.Pool)
+		words = append(words, "in "+c.Pool)
+	}
+	if c.From.IsValid() {
+		words = append(words, "from "+s.describe(c.From))
+	}
+	switch {
+	case c.Kind == Moved:
+		words = append(words, "to "+s.describe(c.Node))
+	case c.Node.IsValid():
+		words = append(words, s.describe(c.Node))
 	}
 	line := strings.Join(words, " ")
 	if c.Reason != "" {

@@ -38,7 +38,7 @@ func (f *fold) poolAdded(spec event.Pool) {
 	f.pools.Set(&pool{name: spec.Name, spec: spec, ranges: added})
 	f.ranges = sortedRanges(append(slices.Clone(f.ranges), added...))
 	f.openPool(spec.Name)
-	f.add(Change{Kind: Configured, Pool: spec.Name, Reason: "added"})
+	f.add(Change{Kind: Configured, Reason: "pool " + spec.Name + " added"})
 	f.serveQueue()
 }
 
@@ -57,7 +57,7 @@ func (f *fold) poolEdited(spec event.Pool) {
 	}
 	edit(f.pools, old, func(p *pool) { p.spec = spec })
 	f.openPool(spec.Name)
-	f.add(Change{Kind: Configured, Pool: spec.Name, Reason: "edited"})
+	f.add(Change{Kind: Configured, Reason: "pool " + spec.Name + " edited"})
 	f.serveQueue()
 }
 
