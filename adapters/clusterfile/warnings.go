@@ -67,9 +67,6 @@ func warnNotHonoured(c *config, out *collector) {
 	if c.settings == nil {
 		return
 	}
-	if c.settings.result.LoadBalancerClass != "" { // like notHonoured, of the whole cluster
-		out.warn(c.settings.child("loadBalancerClass"), notHonouredText)
-	}
 	for i, p := range c.settings.result.Pools {
 		for _, f := range notHonoured {
 			if f.isSet(p) {

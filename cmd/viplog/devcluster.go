@@ -162,6 +162,9 @@ func (c *devCluster) configure(ctx context.Context) error {
 }
 
 func (c *devCluster) startNodes(ctx context.Context) error {
+	if len(c.file.Settings.Subnets) == 0 {
+		fmt.Fprintf(c.std.err, "no subnet is declared: the nodes' interfaces get %s\n", devPrefixes(c.file))
+	}
 	for _, n := range c.controller.State().Nodes() {
 		if err := c.join(ctx, n.Address); err != nil {
 			return err

@@ -21,11 +21,14 @@ var (
 )
 
 // ServiceFacts compares the Services that a source shows with those that the ledger holds of it, and gives the facts
-// that are missing, in the order of the list, deletions last. Services that cannot become a fact are named in refused
+// that are missing, in the order of the list, deletions last. Services of another loadBalancerClass are not there. Services that cannot become a fact are named in refused
 // and left as they are in the ledger.
 func ServiceFacts(s *ledger.State, seen Observed) (facts []event.Event, refused []Refusal) {
 	shown := map[ledger.ServiceKey]bool{}
 	for _, service := range seen.Services {
+		if service.LoadBalancerClass != s.Settings().LoadBalancerClass {
+			continue // another controller's
+		}
 		key := ledger.ServiceKey{Namespace: service.Namespace, Name: service.Name}
 		shown[key] = true
 		applied, err := applied(s, seen.Source, service)

@@ -82,6 +82,23 @@ func init() {
 	}
 }
 
+// Type describes one type of fact, for the reference.
+type Type struct {
+	Name string // versioned
+	By   string // who appends it: operator, control or node
+	Doc  string
+	Zero Event
+}
+
+// Types lists every type of fact.
+func Types() []Type {
+	types := make([]Type, len(forms))
+	for i, f := range forms {
+		types[i] = Type{Name: f.name, By: f.by, Doc: f.doc, Zero: f.zero}
+	}
+	return types
+}
+
 // TypeOf gives an event's versioned type name.
 func TypeOf(e Event) string {
 	f, ok := nameByType[fmt.Sprintf("%T", e)]

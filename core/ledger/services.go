@@ -51,6 +51,7 @@ func (f *fold) serviceDeleted(e event.ServiceDeleted) {
 	}
 	f.waiting.Delete(waiter{v.created, key})
 	f.services.Delete(v)
+	f.endpoints.Delete(&endpoints{key: key})
 	f.serveQueue()
 }
 
