@@ -87,9 +87,11 @@ func TestSettingsDocumentIsReadWhole(t *testing.T) {
 			Priority:   10,
 			Namespaces: []string{"shop"},
 			NamespaceSelectors: []event.Selector{{MatchLabels: []event.Label{
-				{Key: "app.kubernetes.io/part-of", Value: "shop"}, {Key: "tier", Value: "front"}}}},
+				{Key: "app.kubernetes.io/part-of", Value: "shop"}, {Key: "tier", Value: "front"},
+			}}},
 			ServiceSelectors: []event.Selector{{MatchExpressions: []event.SelectorCondition{
-				{Key: "app", Operator: "NotIn", Values: []string{"batch"}}, {Key: "public", Operator: "Exists"}}}},
+				{Key: "app", Operator: "NotIn", Values: []string{"batch"}}, {Key: "public", Operator: "Exists"},
+			}}},
 			Exclude:           []string{"10.0.0.80-10.0.0.85"},
 			QuotaPerNamespace: 20,
 			CooldownSeconds:   &cooldown,

@@ -98,8 +98,10 @@ func (c *collector) err() error {
 	problems := sortProblems(c.problems)
 	if more := len(problems) - maxProblems; more > 0 {
 		last := problems[maxProblems-1]
-		problems = append(problems[:maxProblems], Problem{File: c.file, Line: last.Line,
-			Message: fmt.Sprintf("%d more problems are not shown", more)})
+		problems = append(problems[:maxProblems], Problem{
+			File: c.file, Line: last.Line,
+			Message: fmt.Sprintf("%d more problems are not shown", more),
+		})
 	}
 	return Problems(problems)
 }

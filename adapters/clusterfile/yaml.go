@@ -60,14 +60,6 @@ func (n *node) get(name string) *mapField {
 	return nil
 }
 
-// scalar gives the text of a scalar field, or "".
-func (n *node) scalar(name string) string {
-	if f := n.get(name); f != nil && f.value.kind == scalarNode {
-		return f.value.text
-	}
-	return ""
-}
-
 // document is one of the file's YAML documents that is not empty.
 type document struct {
 	number int // from 1, as a reader counts them

@@ -42,8 +42,10 @@ func ClusterFacts(s *ledger.State, want Cluster) (facts []event.Event, refused [
 		case !known:
 			facts = append(facts, event.PoolAdded{Pool: p})
 		case !slices.Equal(before.Addresses, p.Addresses):
-			refused = append(refused, Refusal{field + ".addresses", fmt.Sprint(p.Addresses),
-				fmt.Sprintf("field is immutable: pool %s has %v", p.Name, before.Addresses)})
+			refused = append(refused, Refusal{
+				field + ".addresses", fmt.Sprint(p.Addresses),
+				fmt.Sprintf("field is immutable: pool %s has %v", p.Name, before.Addresses),
+			})
 		case before.AvoidBuggyIPs != p.AvoidBuggyIPs || before.ManualAssign != p.ManualAssign:
 			facts = append(facts, event.PoolEdited{Pool: p})
 		}

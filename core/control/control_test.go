@@ -62,21 +62,27 @@ func TestEditsOfTheClusterFile(t *testing.T) {
 		facts   string
 		refused string
 	}{
-		{"a pool more", func(c *Cluster) { c.Pools = append(c.Pools, event.Pool{Name: "b", Addresses: []string{"10.0.2.1"}}) },
-			"PoolAdded pool.b", ""},
+		{
+			"a pool more", func(c *Cluster) { c.Pools = append(c.Pools, event.Pool{Name: "b", Addresses: []string{"10.0.2.1"}}) },
+			"PoolAdded pool.b", "",
+		},
 		{"a boolean turned", func(c *Cluster) { c.Pools[0].AvoidBuggyIPs = true }, "PoolEdited pool.a", ""},
 		{"a node more", func(c *Cluster) {
 			c.Cluster.Nodes = append(c.Cluster.Nodes, event.DeclaredNode{Address: netip.MustParseAddr("10.0.0.2"), Role: event.RoleLoadBalancer})
 		}, "ClusterConfigured cluster", ""},
 		{"a setting", func(c *Cluster) { c.Settings.Profile = event.ProfileFast }, "SettingsChanged settings", ""},
-		{"other addresses", func(c *Cluster) { c.Pools[0].Addresses = []string{"10.0.1.1-10.0.1.8"} },
-			"", "spec.loadBalancer.addressPools[0].addresses"},
+		{
+			"other addresses", func(c *Cluster) { c.Pools[0].Addresses = []string{"10.0.1.1-10.0.1.8"} },
+			"", "spec.loadBalancer.addressPools[0].addresses",
+		},
 		{"a pool dropped", func(c *Cluster) { c.Pools = nil }, "", "spec.loadBalancer.addressPools"},
 		{"another VIP and another name", func(c *Cluster) {
 			c.Cluster.Name, c.Cluster.ControlPlaneVIP = "other", netip.MustParseAddr("10.0.0.251")
 		}, "", "metadata.name spec.loadBalancer.vips.controlPlaneVIP"},
-		{"another ingressVIP", func(c *Cluster) { c.Cluster.IngressVIP = netip.MustParseAddr("10.0.1.2") },
-			"", "spec.loadBalancer.vips.ingressVIP"},
+		{
+			"another ingressVIP", func(c *Cluster) { c.Cluster.IngressVIP = netip.MustParseAddr("10.0.1.2") },
+			"", "spec.loadBalancer.vips.ingressVIP",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			want := declaredCluster()
@@ -133,21 +139,29 @@ func TestWhatAServiceAsksFor(t *testing.T) {
 		reason string
 	}{
 		{"nothing", func(*Service) {}, func(*event.ServiceApplied) {}, ""},
-		{"MetalLB's pool", func(v *Service) { v.Annotations = map[string]string{"metallb.io/address-pool": "a"} },
-			func(e *event.ServiceApplied) { e.RequestedPool = "a" }, ""},
+		{
+			"MetalLB's pool", func(v *Service) { v.Annotations = map[string]string{"metallb.io/address-pool": "a"} },
+			func(e *event.ServiceApplied) { e.RequestedPool = "a" }, "",
+		},
 		{"MetalLB's old pool, viplog's wins", func(v *Service) {
 			v.Annotations = map[string]string{"metallb.universe.tf/address-pool": "old", "viplog/address-pool": "new"}
 		}, func(e *event.ServiceApplied) { e.RequestedPool = "new" }, ""},
-		{"spec.loadBalancerIP", func(v *Service) { v.LoadBalancerIP = "10.0.1.5" },
-			func(e *event.ServiceApplied) { e.RequestedAddresses = []netip.Addr{netip.MustParseAddr("10.0.1.5")} }, ""},
-		{"an IPv6 address without families", func(v *Service) { v.LoadBalancerIP = "fd00::5" },
+		{
+			"spec.loadBalancerIP", func(v *Service) { v.LoadBalancerIP = "10.0.1.5" },
+			func(e *event.ServiceApplied) { e.RequestedAddresses = []netip.Addr{netip.MustParseAddr("10.0.1.5")} }, "",
+		},
+		{
+			"an IPv6 address without families", func(v *Service) { v.LoadBalancerIP = "fd00::5" },
 			func(e *event.ServiceApplied) {
 				e.RequestedAddresses, e.Families = []netip.Addr{netip.MustParseAddr("fd00::5")}, []string{"IPv6"}
-			}, ""},
-		{"two families", func(v *Service) { v.IPFamilyPolicy = event.PreferDualStack },
+			}, "",
+		},
+		{
+			"two families", func(v *Service) { v.IPFamilyPolicy = event.PreferDualStack },
 			func(e *event.ServiceApplied) {
 				e.FamilyPolicy, e.Families = event.PreferDualStack, []string{"IPv4", "IPv6"}
-			}, ""},
+			}, "",
+		},
 		{"unsorted ports and labels", func(v *Service) {
 			v.Ports = []event.Port{{Protocol: "UDP", Port: 53}, {Protocol: "TCP", Port: 53}}
 			v.Labels = map[string]string{"b": "2", "a": "1"}
@@ -158,8 +172,10 @@ func TestWhatAServiceAsksFor(t *testing.T) {
 		{"both ways to ask", func(v *Service) {
 			v.LoadBalancerIP, v.Annotations = "10.0.1.5", map[string]string{"viplog/loadBalancerIPs": "10.0.1.6"}
 		}, nil, "both spec.loadBalancerIP and an annotation request addresses; use one"},
-		{"no address", func(v *Service) { v.LoadBalancerIP = "web.example" }, nil,
-			`the requested address "web.example" is no IP address`},
+		{
+			"no address", func(v *Service) { v.LoadBalancerIP = "web.example" }, nil,
+			`the requested address "web.example" is no IP address`,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			v := shown("web")

@@ -15,8 +15,10 @@ type model struct{ in []bool }
 
 var universe = func() []netip.Addr {
 	var all []netip.Addr
-	for _, start := range []string{"0.0.0.0", "10.0.0.250", "255.255.255.240", "::", "2001:db8::ffff:ffff:ffff:fff8",
-		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0"} {
+	for _, start := range []string{
+		"0.0.0.0", "10.0.0.250", "255.255.255.240", "::", "2001:db8::ffff:ffff:ffff:fff8",
+		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff0",
+	} {
 		a := netip.MustParseAddr(start)
 		for range 16 {
 			all = append(all, a)

@@ -40,7 +40,8 @@ func joined(i int, start string) event.NodeJoined {
 	return event.NodeJoined{
 		Address: nodeAddress(i), Name: fmt.Sprintf("lb-%d", i+1), StartID: start, MachineID: fmt.Sprint("machine-", i),
 		Interfaces: []event.Interface{{Name: "eth0", MAC: "02:00:00:00:00:01", Up: true, Prefixes: []netip.Prefix{
-			netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("fd00::/64")}}},
+			netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("fd00::/64"),
+		}}},
 	}
 }
 
@@ -52,8 +53,10 @@ func failed(s *State, i int) event.NodeFailed {
 	n, _ := s.NodeNamed(nodeAddress(i).String())
 	_, set := s.Voters()
 	message := event.VoteMessage(s.LogID(), n.Address, n.Incarnation, set)
-	return event.NodeFailed{Address: n.Address, Incarnation: max(n.Incarnation, 1), Set: set,
-		Votes: []event.Vote{{Voter: "v1", Signature: ed25519.Sign(testVoter, message)}}}
+	return event.NodeFailed{
+		Address: n.Address, Incarnation: max(n.Incarnation, 1), Set: set,
+		Votes: []event.Vote{{Voter: "v1", Signature: ed25519.Sign(testVoter, message)}},
+	}
 }
 
 // drawFact draws a fact that makes sense often enough, on few names and small pools, so that collisions, exhaustion and
@@ -91,8 +94,10 @@ func drawFact(t *rapid.T, s *State) event.Event {
 		}
 		return event.NodeUndrained{Address: nodeAddress(node)}
 	case 14:
-		return event.EndpointsChanged{Namespace: "default", Name: name, Source: "test",
-			Nodes: rapid.SliceOfN(rapid.SampledFrom([]string{"lb-1", "lb-2", "lb-3"}), 0, 2).Draw(t, "serving")}
+		return event.EndpointsChanged{
+			Namespace: "default", Name: name, Source: "test",
+			Nodes: rapid.SliceOfN(rapid.SampledFrom([]string{"lb-1", "lb-2", "lb-3"}), 0, 2).Draw(t, "serving"),
+		}
 	default:
 		return event.RebalanceRequested{Reason: event.RebalanceByOperator}
 	}

@@ -175,8 +175,10 @@ func codeService(c *codec, e *event.ServiceApplied) {
 	labels := func(v *[]event.Label) {
 		list(c, v, func(c *codec, l *event.Label) { c.text(&l.Key); c.text(&l.Value) })
 	}
-	for _, text := range []*string{&e.Namespace, &e.Name, &e.Source, &e.UID, &e.Revision, &e.LoadBalancerClass,
-		&e.FamilyPolicy, &e.TrafficPolicy, &e.RequestedPool, &e.SharingKey} {
+	for _, text := range []*string{
+		&e.Namespace, &e.Name, &e.Source, &e.UID, &e.Revision, &e.LoadBalancerClass,
+		&e.FamilyPolicy, &e.TrafficPolicy, &e.RequestedPool, &e.SharingKey,
+	} {
 		c.text(text)
 	}
 	labels(&e.Labels)

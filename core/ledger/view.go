@@ -324,8 +324,10 @@ func (PoolView) TableHeader(wide bool) []string {
 
 // TableRow is one row under TableHeader.
 func (v PoolView) TableRow(wide bool) []string {
-	row := []string{v.Name, v.Capacity.String(), strconv.Itoa(v.Assigned), strconv.Itoa(v.Cooling),
-		strconv.Itoa(v.Reserved), v.Available.String()}
+	row := []string{
+		v.Name, v.Capacity.String(), strconv.Itoa(v.Assigned), strconv.Itoa(v.Cooling),
+		strconv.Itoa(v.Reserved), v.Available.String(),
+	}
 	if wide {
 		row = append(row, strings.Join(v.Addresses, ","))
 	}
