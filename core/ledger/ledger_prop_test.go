@@ -165,12 +165,14 @@ func TestSnapshotAndTailEqualAFullReplayAtEveryCut(t *testing.T) {
 	})
 }
 
-// sameDerived compares what the encoding leaves out.
+// sameDerived compares what the encoding leaves out, and what it may have forgotten.
 func sameDerived(a, b *State) string {
 	ra, rb := slices.Collect(a.free.Ranges()), slices.Collect(b.free.Ranges())
 	switch {
 	case !slices.Equal(ra, rb):
 		return fmt.Sprintf("free sets differ: %v, %v", ra, rb)
+	case a.starved != b.starved || a.refilled != b.refilled:
+		return "one asks for a rebalance after a start, the other does not"
 	case !slices.Equal(a.waiting.Items(), b.waiting.Items()):
 		return "queues differ"
 	case !slices.Equal(a.stands.Items(), b.stands.Items()):
