@@ -4,10 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"viplog/core/ledger"
 )
 
 // dev runs `viplog dev` with verbs on standard input and gives every status that it printed.
@@ -87,4 +95,95 @@ func TestSmallestPrefixHoldsEveryAddress(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
+}
+
+// A folder of manifests is followed: a Service that is written to it gets an address, one that is taken out loses it,
+// and a broken file takes nothing away.
+func TestDevFollowsItsFolderOfManifests(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	manifest := func(name string) string {
+		return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name + "}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n"
+	}
+	write("a.yaml", manifest("a"))
+	verbs, typing := io.Pipe()
+	printed, out := io.Pipe()
+	var errs lockedBuffer
+	ended := make(chan int, 1)
+	go func() {
+		args := []string{"dev", "-o", "json", "--cluster", "testdata/kill.yaml", "--services", folder}
+		ended <- run(t.Context(), args, streams{verbs, out, &errs})
+		out.Close()
+	}()
+	statuses := json.NewDecoder(printed)
+	names := func() string {
+		t.Helper()
+		var status struct{ Services []ledger.ServiceView }
+		if err := statuses.Decode(&status); err != nil {
+			t.Fatalf("%v\n%s", err, errs.String())
+		}
+		var all []string
+		for _, s := range status.Services {
+			all = append(all, s.Name)
+		}
+		return strings.Join(all, " ")
+	}
+	waitFor := func(want string) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); ; {
+			fmt.Fprintln(typing, "status")
+			got := names()
+			if got == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("Services %q, want %q\n%s", got, want, errs.String())
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	if got := names(); got != "a" {
+		t.Fatalf("at the start: %q", got)
+	}
+	write("b.yaml", manifest("b"))
+	waitFor("a b")
+	write("a.yaml", "apiVersion: v1\nkind: Service\nmetadata: [")
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(errs.String(), "a.yaml:"); {
+		if time.Now().After(deadline) {
+			t.Fatal("the broken file was not reported")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	waitFor("a b")
+	if err := os.Remove(filepath.Join(folder, "a.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	waitFor("b")
+	fmt.Fprintln(typing, "quit")
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d\n%s", code, errs.String())
+	}
+}
+
+// lockedBuffer is written by a command while the test reads it.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
