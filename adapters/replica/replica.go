@@ -118,7 +118,7 @@ func (r *Replica) CatchUp(ctx context.Context) error {
 
 // Submit appends the facts that a plan finds missing in the ledger, waits until they are folded here and returns the
 // sequence of the last one; 0 if none was missing. The plan is made again whenever the log moved on in between, so it
-// must be a function of the ledger alone. Several facts are appended all or none; more than log.MaxBatch in parts, each
+// must be a function of the ledger alone. ErrRejected: the ledger would not honour it, and nothing is appended. Several facts are appended all or none; more than log.MaxBatch in parts, each
 // planned anew.
 func (r *Replica) Submit(ctx context.Context, plan func(*ledger.State) ([]event.Event, error)) (uint64, error) {
 	var last uint64
@@ -129,7 +129,11 @@ func (r *Replica) Submit(ctx context.Context, plan func(*ledger.State) ([]event.
 			return last, err
 		}
 		more := len(events) > log.MaxBatch
-		facts, err := r.facts(events[:min(len(events), log.MaxBatch)])
+		events = events[:min(len(events), log.MaxBatch)]
+		if err := rehearse(state, events); err != nil {
+			return last, err
+		}
+		facts, err := r.facts(events)
 		if err != nil {
 			return last, err
 		}
@@ -149,6 +153,22 @@ func (r *Replica) Submit(ctx context.Context, plan func(*ledger.State) ([]event.
 		}
 	}
 }
+
+// rehearse folds facts on a copy, so that what the ledger would reject never gets into the log.
+func rehearse(state *ledger.State, events []event.Event) error {
+	copied := state.Clone()
+	for _, e := range events {
+		for _, change := range copied.Apply(e, copied.Sequence()+1, copied.TimeNanos()) {
+			if change.Kind == ledger.Rejected {
+				return fmt.Errorf("%w: %s", ErrRejected, change.Reason)
+			}
+		}
+	}
+	return nil
+}
+
+// ErrRejected marks facts that the ledger would not honour; none of them is appended.
+var ErrRejected = errors.New("rejected")
 
 // staleGuard is how long a conflict waits for the fact that caused it. A guard read from a server that lags conflicts
 // with a fact that may be folded already: then no news comes, and the guard is to be read again.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -68,7 +67,7 @@ func TestConcurrentPlansAreMadeAnew(t *testing.T) {
 					if _, there := s.PoolSpec(pool(i).Name); there {
 						return nil, nil
 					}
-					return []event.Event{pool(i), event.NodeDrained{Address: netip.MustParseAddr("10.9.9.9")}}, nil
+					return []event.Event{pool(i), pool(100 + i)}, nil
 				})
 				if err != nil {
 					t.Error(err)
@@ -123,12 +122,24 @@ func TestAGuardReadFromALaggingServerIsReadAgain(t *testing.T) {
 	r := follow(t, l, "a")
 	for i, stale := range []int{0, 2} {
 		l.stale = stale
-		reason := fmt.Sprint("reason ", i)
+		settings := event.DefaultSettings()
+		settings.LoadBalancerClass = fmt.Sprint("class-", i)
 		if _, err := r.Submit(t.Context(), func(*ledger.State) ([]event.Event, error) {
-			return []event.Event{event.NodeDrained{Address: netip.MustParseAddr("10.9.9.9"), Reason: reason}}, nil
+			return []event.Event{settings}, nil
 		}); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestWhatTheLedgerWouldRejectNeverGetsIntoTheLog(t *testing.T) {
+	l := newLog(t)
+	r := follow(t, l, "a")
+	_, err := r.Submit(t.Context(), func(*ledger.State) ([]event.Event, error) {
+		return []event.Event{pool(1), event.PoolRemoved{Name: "p1"}}, nil
+	})
+	if head, _ := l.Head(t.Context()); !errors.Is(err, replica.ErrRejected) || head.Last != 0 {
+		t.Errorf("error %v, %d facts in the log; want ErrRejected and none", err, head.Last)
 	}
 }
 

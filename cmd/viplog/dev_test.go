@@ -35,9 +35,23 @@ func dev(t *testing.T, verbs string, args ...string) []statusView {
 		}{statusView: &status}); err != nil {
 			t.Fatal(err)
 		}
+		for _, n := range status.Nodes { // every node that runs has folded what the first has, to the same digest
+			if n.State == "joined" && (n.Digest == "" || n.Digest != digestOf(status) || n.Sequence == 0) {
+				t.Errorf("node %s is at %d with digest %q", n.Name, n.Sequence, n.Digest)
+			}
+		}
 		all = append(all, status)
 	}
 	return all
+}
+
+func digestOf(status statusView) string {
+	for _, n := range status.Nodes {
+		if n.State == "joined" {
+			return n.Digest
+		}
+	}
+	return ""
 }
 
 func TestDevFailPromotesTheFirstStandbysAndJoinMovesNothing(t *testing.T) {

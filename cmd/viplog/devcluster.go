@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"viplog/adapters/clusterfile"
@@ -31,7 +30,6 @@ type devCluster struct {
 	fresh bool               // the log was empty at the start
 
 	controller *replica.Replica
-	rejected   atomic.Int64 // facts that the controller's ledger could not honour
 	nodes      map[netip.Addr]*devNode
 	running    sync.WaitGroup
 	cancel     context.CancelFunc
@@ -132,7 +130,6 @@ func (c *devCluster) follow(ctx, run context.Context, source string, notify func
 func (c *devCluster) tellRejected(e log.Entry, changes []ledger.Change) {
 	for _, change := range changes {
 		if change.Kind == ledger.Rejected {
-			c.rejected.Add(1)
 			fmt.Fprintf(c.std.err, "fact %d (%s): rejected: %s\n", e.Sequence, e.Type, change.Reason)
 		}
 	}

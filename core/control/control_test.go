@@ -91,7 +91,8 @@ func TestEditsOfTheClusterFile(t *testing.T) {
 			var fields []string
 			for _, r := range refused {
 				fields = append(fields, r.Field)
-				if !strings.Contains(r.Reason, "immutable") && !strings.Contains(r.Reason, "cannot be removed") {
+				if !strings.Contains(r.Reason, "immutable") && !strings.Contains(r.Reason, "cannot be removed") &&
+					!strings.Contains(r.Reason, "may only decrease") {
 					t.Errorf("reason %q", r.Reason)
 				}
 			}
@@ -99,6 +100,24 @@ func TestEditsOfTheClusterFile(t *testing.T) {
 				t.Errorf("facts %q, refused %q; want %q, %q", names(facts), fields, test.facts, test.refused)
 			}
 		})
+	}
+}
+
+func TestLoadBalancerNodesMayBeSeparatedFromTheControlPlane(t *testing.T) {
+	alone := declaredCluster()
+	alone.Cluster.Nodes[0].Role = event.RoleControlPlane
+	s := ledger.New("test")
+	facts, _ := ClusterFacts(s, alone)
+	fold(s, facts)
+	want := alone
+	want.Cluster.Nodes = append(slices.Clone(alone.Cluster.Nodes),
+		event.DeclaredNode{Address: netip.MustParseAddr("10.0.0.2"), Role: event.RoleLoadBalancer})
+	if _, refused := ClusterFacts(s, want); len(refused) != 1 || refused[0].Field != "spec.loadBalancer.nodePoolSpec" {
+		t.Errorf("without controlPlane.loadBalancer.mode: refused %v", refused)
+	}
+	want.Cluster.ControlPlaneLBMode = "bundled"
+	if facts, refused := ClusterFacts(s, want); names(facts) != "ClusterConfigured cluster" || len(refused) > 0 {
+		t.Errorf("with controlPlane.loadBalancer.mode bundled: facts %s, refused %v", names(facts), refused)
 	}
 }
 
