@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
+	"github.com/synadia-io/orbit.go/natscontext"
 	"go.uber.org/fx"
 
 	"viplog/adapters/jetstream"
@@ -21,11 +22,13 @@ import (
 // clientFlags say which cluster's log a command talks to.
 type clientFlags struct {
 	server  string
+	context string
 	cluster string
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.server, "server", "", "NATS server (default: $NATS_URL, else 127.0.0.1:4222)")
+	cmd.Flags().StringVar(&f.server, "server", "", "NATS server (default: $NATS_URL, else the NATS context, else 127.0.0.1:4222)")
+	cmd.Flags().StringVar(&f.context, "context", "", "NATS context: server and credentials (default: the selected one)")
 	cmd.Flags().StringVar(&f.cluster, "cluster-name", "", "cluster (default: the only one on the server)")
 }
 
@@ -43,10 +46,8 @@ type client struct {
 func newClient(flags clientFlags) *client { return &client{flags: flags} }
 
 func (c *client) start(ctx context.Context) (err error) {
-	url := cmp.Or(c.flags.server, os.Getenv("NATS_URL"), "nats://127.0.0.1:4222")
-	c.conn, err = nats.Connect(url, nats.Name("viplog"), nats.Timeout(5*time.Second))
-	if err != nil {
-		return fmt.Errorf("connect to %s: %w; is `viplog dev` or a controller running there?", url, err)
+	if c.conn, err = c.flags.dial(); err != nil {
+		return err
 	}
 	if c.cluster, err = c.flags.clusterName(ctx, c.conn); err == nil {
 		c.log, err = jetstream.Open(ctx, c.conn, jetstream.Options{Cluster: c.cluster})
@@ -55,6 +56,22 @@ func (c *client) start(ctx context.Context) (err error) {
 		c.conn.Close()
 	}
 	return err
+}
+
+// dial goes to the server that the flags or $NATS_URL name, else to that of the NATS context, as the nats command does.
+func (f clientFlags) dial() (conn *nats.Conn, err error) {
+	options := []nats.Option{nats.Name("viplog"), nats.Timeout(5 * time.Second)}
+	where := cmp.Or(f.server, os.Getenv("NATS_URL"))
+	if where != "" && f.context == "" {
+		conn, err = nats.Connect(where, options...)
+	} else {
+		where = cmp.Or(f.context, "the selected NATS context, or "+nats.DefaultURL)
+		conn, _, err = natscontext.Connect(f.context, options...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w; is `viplog dev` or a controller running there?", where, err)
+	}
+	return conn, nil
 }
 
 func (c *client) stop(context.Context) error {

@@ -22,7 +22,7 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"dev": devInBackground},
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"dev": devInBackground, "natscontext": selectContext},
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("FIXTURES", fixtures)
@@ -62,4 +62,13 @@ func devInBackground(ts *testscript.TestScript, _ bool, args []string) {
 	} else if _, err := ready.ReadString('\n'); err != nil { // the first line of its status
 		ts.Fatalf("dev printed no status: %v", err)
 	}
+}
+
+// selectContext makes and selects a NATS context for $NATS_URL, in $XDG_CONFIG_HOME.
+func selectContext(ts *testscript.TestScript, _ bool, _ []string) {
+	folder := filepath.Join(ts.Getenv("XDG_CONFIG_HOME"), "nats")
+	ts.Check(os.MkdirAll(filepath.Join(folder, "context"), 0o755))
+	settings := []byte(`{"url":"` + ts.Getenv("NATS_URL") + `"}`)
+	ts.Check(os.WriteFile(filepath.Join(folder, "context", "dev.json"), settings, 0o600))
+	ts.Check(os.WriteFile(filepath.Join(folder, "context.txt"), []byte("dev"), 0o600))
 }
