@@ -91,13 +91,15 @@ const DefaultIngressService = "gke-system/istio-ingress"
 // SettingsChanged replaces all settings of viplog's own (the Settings document of the cluster file). Every field
 // holds its effective value: defaults are filled in by DefaultSettings before the fact is made.
 type SettingsChanged struct {
-	Profile           string         `json:"profile"`
-	OnIsolation       string         `json:"onIsolation"`
-	Voters            []netip.Addr   `json:"voters,omitempty"`
-	IngressService    string         `json:"ingressService"`
-	LoadBalancerClass string         `json:"loadBalancerClass,omitempty"`
-	Subnets           []Subnet       `json:"subnets,omitempty"`
-	Pools             []PoolSettings `json:"pools,omitempty"`
+	Profile            string         `json:"profile"`
+	OnIsolation        string         `json:"onIsolation"`
+	Voters             []netip.Addr   `json:"voters,omitempty"`
+	IngressService     string         `json:"ingressService"`
+	LoadBalancerClass  string         `json:"loadBalancerClass,omitempty"`
+	ExcludeTaints      []string       `json:"excludeTaints,omitempty"`
+	IgnoreExcludeLabel bool           `json:"ignoreExcludeLabel,omitempty"`
+	Subnets            []Subnet       `json:"subnets,omitempty"`
+	Pools              []PoolSettings `json:"pools,omitempty"`
 }
 
 // Subnet is a layer-2 segment that the operator declared.

@@ -43,13 +43,19 @@ func (s *State) Apply(e event.Event, seq uint64, timeNanos int64) []Change {
 	case event.PoolEdited:
 		f.poolEdited(e.Pool)
 	case event.PoolRemoved:
-		f.reject("pool %s: a pool cannot be removed", e.Name)
+		f.poolRemoved(e.Name)
 	case event.ServiceApplied:
 		f.serviceApplied(e)
 	case event.ServiceDeleted:
 		f.serviceDeleted(e)
 	case event.EndpointsChanged:
 		f.endpointsChanged(e)
+	case event.NamespaceChanged:
+		f.namespaceChanged(e.Name, e.Labels)
+	case event.NamespaceDeleted:
+		f.namespaceDeleted(e.Name)
+	case event.AddressReleased:
+		f.addressReleased(e)
 	case event.NodeJoined:
 		f.nodeJoined(e)
 	case event.NodeChanged:
@@ -70,8 +76,9 @@ func (s *State) Apply(e event.Event, seq uint64, timeNanos int64) []Change {
 		f.voterRemoved(e)
 	case event.VotersSettled:
 		f.votersSettled(e)
-	case event.NodeEvicted, event.NodeLabelled, event.NamespaceChanged, event.NamespaceDeleted, event.AddressReleased,
-		event.VIPConflictSeen, event.VIPConflictCleared, event.VoterDeclaredOff, event.RulesAdopted:
+	case event.NodeLabelled:
+		f.nodeLabelled(e)
+	case event.NodeEvicted, event.VIPConflictSeen, event.VIPConflictCleared, event.VoterDeclaredOff, event.RulesAdopted:
 		f.reject("rules %d do not honour %s", s.rules, event.TypeOf(e))
 	default:
 		panic(fmt.Sprintf("ledger: no rule for %T", e))
@@ -85,12 +92,15 @@ func (s *State) advance(seq uint64, timeNanos int64) {
 	}
 	s.seq = seq
 	s.time = max(s.time, timeNanos)
+	s.expire()
 }
 
 // fold is one Apply under way.
 type fold struct {
 	*State
 	changes []Change
+
+	madeRoom bool // an address was released
 }
 
 func (f *fold) add(c Change) { f.changes = append(f.changes, c) }

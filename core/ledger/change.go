@@ -9,7 +9,7 @@ import (
 type Change struct {
 	Kind    ChangeKind
 	Service ServiceKey // of Allocated, Released and Waiting
-	Address netip.Addr // of Allocated, Released, Moved and Unowned
+	Address netip.Addr // of Allocated, Released, Freed, Moved and Unowned
 	Pool    string     // of Allocated, Released and Pool…
 	Node    netip.Addr // of Node…; the new owner of Moved
 	From    netip.Addr // the former owner of Moved; zero if there was none
@@ -24,6 +24,7 @@ const (
 	Allocated   ChangeKind = "allocated"  // a Service got an address
 	Released    ChangeKind = "released"   // a Service lost its address
 	Waiting     ChangeKind = "waiting"    // a Service has no address
+	Freed       ChangeKind = "freed"      // an address has cooled long enough, by an operator's word
 	Moved       ChangeKind = "moved"      // an address has another owner
 	Unowned     ChangeKind = "unowned"    // an address has no owner any more
 	Configured  ChangeKind = "configured" // the cluster, its settings or a pool is declared anew

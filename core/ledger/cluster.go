@@ -19,16 +19,9 @@ func (f *fold) clusterConfigured(e event.ClusterConfigured) {
 	}
 	f.cluster = &e
 	f.add(Change{Kind: Configured, Reason: "cluster " + e.Name})
-	f.reserveIngress()
 	f.declareNodes(e.Nodes)
-}
-
-// reserveIngress keeps the ingressVIP from everyone but the ingress Service, from the first fact on. An address that
-// another Service already has stays with it.
-func (f *fold) reserveIngress() {
-	if f.isReserved(f.cluster.IngressVIP) && f.free.Take(f.cluster.IngressVIP) {
-		f.countFree(f.cluster.IngressVIP, -1)
-	}
+	f.openPools() // the ingressVIP is kept from everyone but the ingress Service; who has it already keeps it
+	f.serveQueue()
 }
 
 // declareNodes adds and drops nodes. A node that is dropped leaves all lists; which nodes announce may turn for all
@@ -79,5 +72,7 @@ func (s *State) announcingRole() string {
 func (f *fold) settingsChanged(e event.SettingsChanged) {
 	f.options = e
 	f.add(Change{Kind: Configured, Reason: "settings"})
-	f.serveQueue() // another Service may be the ingress Service now
+	f.openPools()
+	f.serveQueue()
+	f.reviewAllNodes("the settings changed who may announce it")
 }

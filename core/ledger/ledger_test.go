@@ -191,8 +191,8 @@ func TestTheIngressVIPIsKeptForTheIngressService(t *testing.T) {
 		t.Errorf("the first Service has %s, want the address after the ingressVIP", got)
 	}
 	v, _ := s.service(ServiceKey{"gke-system", "istio-ingress"})
-	if v.address.String() != "10.0.1.0" {
-		t.Errorf("the ingress Service has %s", v.address)
+	if len(v.addresses) != 1 || v.addresses[0].String() != "10.0.1.0" {
+		t.Errorf("the ingress Service has %s", v.addresses)
 	}
 }
 

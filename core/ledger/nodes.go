@@ -3,7 +3,6 @@ package ledger
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"viplog/core/event"
 )
@@ -21,7 +20,7 @@ func (f *fold) nodeJoined(e event.NodeJoined) {
 	case n.status == nodeJoined && n.machineID != e.MachineID:
 		f.reject("node %s: another machine (%s) runs under this address; let it leave first", e.Address, n.machineID)
 		return
-	case !hasAddress(e.Interfaces, e.Address):
+	case !hasAddress(e.Interfaces, e.Address, nil):
 		f.reject("node %s: no interface of the node has a prefix that holds the address", e.Address)
 		return
 	}
@@ -116,48 +115,15 @@ func (f *fold) running(a netip.Addr, incarnation uint64) (*node, bool) {
 	return n, incarnation == n.incarnation && n.status == nodeJoined
 }
 
-// isCandidate tells whether a node may announce an address, and if not, why.
-func (s *State) isCandidate(n *node, a *address) (bool, string) {
-	switch {
-	case n.role != s.announcingRole():
-		return false, "does not announce addresses (" + n.role + ")"
-	case n.status != nodeJoined:
-		return false, "has " + notJoined[n.status]
-	case n.drained:
-		return false, "is drained"
-	case !hasAddress(n.interfaces, a.addr):
-		return false, "has no interface that is up in a subnet that holds it"
-	}
-	for _, key := range a.users {
-		if v, ok := s.service(key); ok && v.spec.TrafficPolicy == event.TrafficLocal && !s.serves(n, key) {
-			return false, "has no serving endpoint of " + key.String() + " (externalTrafficPolicy Local)"
-		}
-	}
-	return true, ""
-}
-
-var notJoined = map[nodeStatus]string{nodeDeclared: "not joined yet", nodeLeft: "left", nodeFailed: "failed"}
-
-func (s *State) serves(n *node, key ServiceKey) bool {
-	e, ok := s.endpoints.Get(&endpoints{key: key})
+// nodeLabelled takes what Kubernetes says of a node. A node that it takes out of load balancing is no candidate.
+func (f *fold) nodeLabelled(e event.NodeLabelled) {
+	n, ok := f.node(e.Address)
 	if !ok {
-		return false
+		f.reject("node %s: the cluster file does not declare it", e.Address)
+		return
 	}
-	_, found := slices.BinarySearch(e.nodes, n.name)
-	return found
-}
-
-// hasAddress tells whether an interface that is up has a prefix that holds the address.
-func hasAddress(interfaces []event.Interface, a netip.Addr) bool {
-	for _, ifi := range interfaces {
-		if !ifi.Up {
-			continue
-		}
-		for _, p := range ifi.Prefixes {
-			if p.Contains(a) {
-				return true
-			}
-		}
-	}
-	return false
+	edit(f.nodes, n, func(n *node) { n.labels, n.taints, n.conditions = e.Labels, e.Taints, e.Conditions })
+	f.add(Change{Kind: NodeChanged, Node: e.Address, Reason: "labels, taints or conditions changed"})
+	f.reviewNode(e.Address, "may no longer announce it")
+	f.refillShort("may announce it again")
 }

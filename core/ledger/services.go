@@ -7,31 +7,102 @@ import (
 	"viplog/core/event"
 )
 
-// serviceApplied takes a Service as it is declared now. One that has an address keeps it as long as its own wish
-// allows; an own edit that no longer fits releases the address. The place in the queue stays that of the fact that
-// created the Service.
+// serviceApplied takes a Service as it is declared now. One that has addresses keeps them as long as its own wish
+// allows. The place in the queue stays that of the fact that created the Service.
 func (f *fold) serviceApplied(e event.ServiceApplied) {
 	key := ServiceKey{e.Namespace, e.Name}
 	old, known := f.service(key)
 	switch {
 	case !known:
 		f.services.Set(&service{key: key, created: f.seq, spec: e})
-		f.waiting.Set(waiter{f.seq, key})
+		f.serve(key, true)
+		return
 	case old.spec.Source != e.Source:
 		f.reject("service %s: it belongs to source %s, not %s", key, old.spec.Source, e.Source)
 		return
-	default:
-		changed := edit(f.services, old, func(v *service) { v.spec = e })
-		if changed.address.IsValid() {
-			if refused := f.refuseAddress(changed, changed.address); refused != nil {
-				f.release(changed, refused.String())
-				f.serveQueue()
-			} else {
-				f.reviewAddress(changed.address, "traffic policy")
-			}
+	}
+	v := f.respecify(old, e)
+	v = f.keep(v)
+	f.serve(v.key, true)
+	if v, _ = f.service(key); f.madeRoom || len(old.addresses) > 0 && !sameSharing(old.spec, v.spec) {
+		f.serveQueue()
+	}
+	for _, a := range v.addresses {
+		f.reviewAddress(a, "traffic policy")
+	}
+}
+
+// respecify replaces what a Service declares, with the indexes over its addresses.
+func (f *fold) respecify(v *service, e event.ServiceApplied) *service {
+	for _, a := range v.addresses {
+		used, _ := f.addressOf(a)
+		f.countUses(used, -1)
+	}
+	v = edit(f.services, v, func(v *service) { v.spec = e })
+	for _, a := range v.addresses {
+		used, _ := f.addressOf(a)
+		f.countUses(used, +1)
+	}
+	return v
+}
+
+func sameSharing(a, b event.ServiceApplied) bool {
+	return a.SharingKey == b.SharingKey && a.TrafficPolicy == b.TrafficPolicy &&
+		slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Selector, b.Selector)
+}
+
+// keep releases what a Service's own fact no longer allows it.
+func (f *fold) keep(v *service) *service {
+	for _, a := range slices.Clone(v.addresses) {
+		if family := event.FamilyOf(a); !slices.Contains(v.wants(), family) {
+			v = f.release(v, a, "the Service no longer wants an "+family+" address")
 		}
 	}
-	f.serve(key, true)
+	if len(v.addresses) == 0 {
+		return v
+	}
+	refused := f.unkeepable(v)
+	if refused == nil && v.spec.FamilyPolicy == event.RequireDualStack && len(v.addresses) < 2 {
+		_, refused = f.grown(v)
+	}
+	if refused == nil {
+		return f.order(v)
+	}
+	return f.releaseAll(v, refused.String())
+}
+
+// unkeepable says why a Service's own wish no longer allows the addresses that it has.
+func (f *fold) unkeepable(v *service) *refusal {
+	if v.spec.FamilyPolicy == event.RequireDualStack && len(v.spec.Families) < 2 {
+		return &refusal{kind: needsTwoFamilies}
+	}
+	ingress := f.isIngress(v.key) && slices.ContainsFunc(v.addresses, f.isReserved)
+	for _, a := range v.spec.RequestedAddresses {
+		if !slices.Contains(v.addresses, a) {
+			return &refusal{kind: addressNotWanted, address: v.addresses[0]}
+		}
+	}
+	for _, a := range v.addresses {
+		used, _ := f.addressOf(a)
+		if v.spec.RequestedPool != "" && v.spec.RequestedPool != used.pool {
+			return &refusal{kind: addressInOtherPool, address: a, pool: used.pool, other: v.spec.RequestedPool}
+		}
+		if p, ok := f.pool(used.pool); ok && !ingress && !f.admits(p, v) {
+			return &refusal{kind: poolRefuses, pool: p.name}
+		}
+		if refused := f.unsharable(v, used); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
+// order puts a Service's addresses in the order of its families of now.
+func (f *fold) order(v *service) *service {
+	if ordered := inOrder(v, v.addresses); !slices.Equal(ordered, v.addresses) {
+		return edit(f.services, v, func(v *service) { v.addresses = ordered })
+	}
+	return v
 }
 
 func (f *fold) serviceDeleted(e event.ServiceDeleted) {
@@ -44,15 +115,16 @@ func (f *fold) serviceDeleted(e event.ServiceDeleted) {
 		f.reject("service %s: it belongs to source %s, not %s", key, v.spec.Source, e.Source)
 		return
 	}
-	if v.address.IsValid() {
-		v = f.release(v, "the Service was deleted")
-	} else {
+	if len(v.addresses) == 0 {
 		f.add(Change{Kind: Released, Service: key, Reason: "the Service was deleted while it waited"})
 	}
+	v = f.releaseAll(v, "the Service was deleted")
 	f.waiting.Delete(waiter{v.created, key})
 	f.services.Delete(v)
 	f.endpoints.Delete(&endpoints{key: key})
-	f.serveQueue()
+	if f.madeRoom {
+		f.serveQueue()
+	}
 }
 
 func (f *fold) endpointsChanged(e event.EndpointsChanged) {
@@ -68,72 +140,155 @@ func (f *fold) endpointsChanged(e event.EndpointsChanged) {
 		nodes := slices.Compact(slices.Sorted(slices.Values(e.Nodes)))
 		f.endpoints.Set(&endpoints{key: key, source: e.Source, nodes: nodes})
 	}
-	if v, ok := f.service(key); ok && v.address.IsValid() {
-		f.reviewAddress(v.address, "has no serving endpoint of "+key.String())
+	if v, ok := f.service(key); ok {
+		for _, a := range v.addresses {
+			f.reviewAddress(a, "has no serving endpoint of "+key.String())
+		}
 	}
 }
 
-// serveQueue lets every waiting Service try, the oldest first. It is called when an address was released or added.
+func (f *fold) namespaceChanged(name string, labels []event.Label) {
+	f.namespaces.Set(&namespace{name: name, labels: labels})
+	f.serveQueue()
+}
+
+func (f *fold) namespaceDeleted(name string) {
+	f.namespaces.Delete(&namespace{name: name})
+	f.serveQueue()
+}
+
+// waiter is a Service that lacks an address, at its place in the queue.
+type waiter struct {
+	created uint64
+	key     ServiceKey
+}
+
+// serveQueue lets every Service that lacks an address try, the oldest first. It is called when a fact could have made
+// room.
 func (f *fold) serveQueue() {
-	var keys []ServiceKey
-	f.waiting.Scan(func(w waiter) bool {
-		keys = append(keys, w.key)
-		return true
-	})
-	for _, key := range keys {
-		f.serve(key, false)
+	for _, w := range f.waiting.Items() {
+		f.serve(w.key, false)
 	}
 }
 
-// serve gives a waiting Service its address, if there is one. With tell it says so where there is none.
+// serve gives a Service the addresses that it lacks, as far as there are any. With tell it says so where it stays
+// without.
 func (f *fold) serve(key ServiceKey, tell bool) {
-	v, ok := f.service(key)
-	if !ok || v.address.IsValid() {
-		return
+	v, _ := f.service(key)
+	if n := len(v.addresses); n > 0 && n < len(v.wants()) {
+		a, refused := f.grown(v)
+		switch {
+		case refused == nil:
+			v = f.order(f.allocate(v, a, "the family that it lacked"))
+		case v.spec.FamilyPolicy == event.RequireDualStack: // an eviction took the other family
+			v = f.releaseAll(v, refused.String())
+		}
 	}
-	a, refused := f.choose(v)
-	if refused != nil {
-		if tell {
+	if len(v.addresses) == 0 {
+		c, refused := f.choose(v)
+		if refused != nil && tell {
 			f.add(Change{Kind: Waiting, Service: key, Reason: refused.String()})
 		}
-		return
+		for _, a := range c.addresses {
+			v = f.allocate(v, a, c.rule)
+		}
 	}
-	f.allocate(v, a)
+	if len(v.addresses) < len(v.wants()) {
+		f.waiting.Set(waiter{v.created, key})
+	} else {
+		f.waiting.Delete(waiter{v.created, key})
+	}
 }
 
-func (f *fold) allocate(v *service, a netip.Addr) {
+// grown finds the address of the family that a Service lacks beside the one that it has.
+func (s *State) grown(v *service) (netip.Addr, *refusal) {
+	used, _ := s.addressOf(v.addresses[0])
+	family := missing(v, v.addresses)
+	p, ok := s.pool(used.pool)
+	if !ok {
+		return netip.Addr{}, &refusal{kind: poolUnknown, pool: used.pool}
+	}
+	if a, ok := s.pickMissing(v, p, v.addresses, s.quotaLeft(p, v.key.Namespace)); ok {
+		return a, nil
+	}
+	return netip.Addr{}, &refusal{kind: poolFull, pool: p.name, family: family}
+}
+
+// allocate gives a Service one address, which is free, reserved for it, cooling, or shared.
+func (f *fold) allocate(v *service, a netip.Addr, reason string) *service {
 	r, ok := f.rangeOf(a)
 	if !ok {
 		panic("ledger: an allocated address lies in a pool: " + a.String())
 	}
-	if _, used := f.addressOf(a); used {
-		panic("ledger: an allocated address is in no other use: " + a.String())
+	v = edit(f.services, v, func(v *service) { v.addresses = append(slices.Clone(v.addresses), a) })
+	f.add(Change{Kind: Allocated, Service: v.key, Address: a, Pool: r.pool, Reason: reason})
+	if used, inUse := f.addressOf(a); inUse {
+		if refused := f.unsharable(v, used); refused != nil {
+			panic("ledger: an address is shared by those who may: " + refused.String())
+		}
+		f.countUses(used, -1)
+		used = edit(f.addresses, used, func(u *address) { u.users = append(slices.Clone(u.users), v.key) })
+		f.countUses(used, +1)
+		f.reviewAddress(a, "is shared by "+v.key.String())
+		return v
 	}
-	if f.free.Take(a) {
-		f.countFree(a, -1)
-	}
+	f.uncool(a)
+	f.takeFree(a)
 	p, _ := f.pool(r.pool)
 	edit(f.pools, p, func(p *pool) { p.assigned++ })
-	edit(f.services, v, func(v *service) { v.address = a })
-	f.waiting.Delete(waiter{v.created, v.key})
-	f.addresses.Set(&address{addr: a, pool: r.pool, users: []ServiceKey{v.key}})
+	used := &address{addr: a, pool: r.pool, users: []ServiceKey{v.key}}
+	f.addresses.Set(used)
+	f.countUses(used, +1)
 	f.short.Set(a)
-	f.add(Change{Kind: Allocated, Service: v.key, Address: a, Pool: r.pool, Reason: f.whyThis(v, a)})
 	f.refill(a, "least loaded of the candidates")
+	return v
 }
 
-// release takes a Service's address away and puts the Service back to its old place in the queue.
-func (f *fold) release(v *service, reason string) *service {
-	a, _ := f.addressOf(v.address)
-	f.setList(a, nil, reason)
-	f.addresses.Delete(a)
-	f.short.Delete(a.addr)
-	p, _ := f.pool(a.pool)
-	edit(f.pools, p, func(p *pool) { p.assigned-- })
-	if !p.isAvoided(a.addr) && !f.isReserved(a.addr) && f.free.Release(a.addr) {
-		f.countFree(a.addr, +1)
+func (f *fold) releaseAll(v *service, reason string) *service {
+	for _, a := range slices.Clone(v.addresses) {
+		v = f.release(v, a, reason)
 	}
-	f.add(Change{Kind: Released, Service: v.key, Address: a.addr, Pool: a.pool, Reason: reason})
+	return v
+}
+
+// release takes one address from a Service. Its last user leaves it cooling; or gone, if it can no longer be allocated.
+func (f *fold) release(v *service, a netip.Addr, reason string) *service {
+	f.madeRoom = true
+	used, _ := f.addressOf(a)
+	f.add(Change{Kind: Released, Service: v.key, Address: a, Pool: used.pool, Reason: reason})
+	f.countUses(used, -1)
+	used = edit(f.addresses, used, func(u *address) {
+		u.users = slices.DeleteFunc(slices.Clone(u.users), func(k ServiceKey) bool { return k == v.key })
+	})
+	f.countUses(used, +1)
+	v = edit(f.services, v, func(v *service) {
+		v.addresses = slices.DeleteFunc(slices.Clone(v.addresses), func(b netip.Addr) bool { return b == a })
+	})
 	f.waiting.Set(waiter{v.created, v.key})
-	return edit(f.services, v, func(v *service) { v.address = netip.Addr{} })
+	if len(used.users) > 0 {
+		f.reviewAddress(a, v.key.String()+" left it")
+		return v
+	}
+	used = f.setList(used, nil, reason)
+	f.addresses.Delete(used)
+	f.short.Delete(a)
+	if p, ok := f.pool(used.pool); ok {
+		edit(f.pools, p, func(p *pool) { p.assigned-- })
+	}
+	f.setAside(a, v.key)
+	return v
+}
+
+// setAside lets a released address cool, or frees it, if it can be allocated again.
+func (f *fold) setAside(a netip.Addr, keeper ServiceKey) {
+	r, inPool := f.rangeOf(a)
+	if !inPool || !f.isAllocatable(a) {
+		return
+	}
+	p, _ := f.pool(r.pool)
+	if p.cooldown() == 0 {
+		f.setFree(a)
+		return
+	}
+	f.cool(cooling{addr: a, until: f.time + p.cooldown(), keeper: keeper}, r.pool)
 }

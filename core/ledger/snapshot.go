@@ -8,7 +8,6 @@ import (
 	"github.com/tidwall/btree"
 
 	"viplog/core/event"
-	"viplog/core/ipset"
 )
 
 // snapshotFormat heads every encoding. A change of the encoding takes the next number; a binary reads its own and the
@@ -96,10 +95,12 @@ func (s *State) code(c *codec) {
 	c.flag(&s.starved)
 	code(c, &s.refilled)
 	tree(c, s.pools, (*pool).code)
+	tree(c, s.namespaces, (*namespace).code)
 	tree(c, s.nodes, (*node).code)
 	tree(c, s.services, (*service).code)
 	tree(c, s.endpoints, (*endpoints).code)
 	tree(c, s.addresses, (*address).code)
+	values(c, s.coolings, (*cooling).code)
 }
 
 // tree handles a tree of records in its order; a record out of order is damage.
@@ -124,6 +125,37 @@ func tree[T any](c *codec, t *btree.BTreeG[*T], each func(*T, *codec)) {
 		t.Load(record)
 		last = record
 	}
+}
+
+// values is tree for records that are kept by value.
+func values[T any](c *codec, t *btree.BTreeG[T], each func(*T, *codec)) {
+	items := t.Items()
+	list(c, &items, func(c *codec, item *T) { each(item, c) })
+	if !c.reading {
+		return
+	}
+	for i, item := range items {
+		if i > 0 && !t.Less(items[i-1], item) {
+			c.fail()
+			return
+		}
+		t.Load(item)
+	}
+}
+
+func (n *namespace) code(c *codec) {
+	c.text(&n.name)
+	labels(c, &n.labels)
+}
+
+func (x *cooling) code(c *codec) {
+	c.addr(&x.addr)
+	code(c, &x.until)
+	x.keeper.code(c)
+}
+
+func labels(c *codec, v *[]event.Label) {
+	list(c, v, func(c *codec, l *event.Label) { c.text(&l.Key); c.text(&l.Value) })
 }
 
 func (s *voterSet) code(c *codec) {
@@ -162,27 +194,27 @@ func (n *node) code(c *codec) {
 		c.flag(&i.Up)
 		list(c, &i.Prefixes, (*codec).prefix)
 	})
+	labels(c, &n.labels)
+	texts(c, &n.taints)
+	texts(c, &n.conditions)
 }
 
 func (v *service) code(c *codec) {
 	c.number(&v.created)
-	c.addr(&v.address)
+	addrs(c, &v.addresses)
 	codeService(c, &v.spec)
 	v.key = ServiceKey{v.spec.Namespace, v.spec.Name}
 }
 
 func codeService(c *codec, e *event.ServiceApplied) {
-	labels := func(v *[]event.Label) {
-		list(c, v, func(c *codec, l *event.Label) { c.text(&l.Key); c.text(&l.Value) })
-	}
 	for _, text := range []*string{
 		&e.Namespace, &e.Name, &e.Source, &e.UID, &e.Revision, &e.LoadBalancerClass,
 		&e.FamilyPolicy, &e.TrafficPolicy, &e.RequestedPool, &e.SharingKey,
 	} {
 		c.text(text)
 	}
-	labels(&e.Labels)
-	labels(&e.Selector)
+	labels(c, &e.Labels)
+	labels(c, &e.Selector)
 	texts(c, &e.Families)
 	list(c, &e.Ports, func(c *codec, p *event.Port) { c.text(&p.Protocol); code(c, &p.Port) })
 	addrs(c, &e.RequestedAddresses)
@@ -210,41 +242,30 @@ func (a *address) code(c *codec) {
 
 // rebuild makes the derived fields anew.
 func (s *State) rebuild() error {
-	var pools []*pool
-	s.pools.Scan(func(p *pool) bool {
-		pools = append(pools, p)
-		return true
-	})
-	for _, p := range pools {
-		p.ranges = rangesOf(p.spec)
-		s.ranges = append(s.ranges, p.ranges...)
-	}
-	sortedRanges(s.ranges)
+	missing := false
 	s.services.Scan(func(v *service) bool {
-		if !v.address.IsValid() {
+		if len(v.addresses) < len(v.wants()) {
 			s.waiting.Set(waiter{v.created, v.key})
 		}
 		return true
 	})
-	var all []*address
 	s.addresses.Scan(func(a *address) bool {
-		all = append(all, a)
+		for _, key := range a.users {
+			_, known := s.service(key)
+			missing = missing || !known
+		}
 		return true
 	})
-	s.free = ipset.New()
-	for _, p := range pools {
-		s.openPool(p.name)
+	if missing {
+		return fmt.Errorf("%w: an address is used by a Service that is not there", errDamaged)
 	}
-	for _, a := range all {
-		p, ok := s.pool(a.pool)
-		if !ok {
-			return fmt.Errorf("%w: address %s is in no pool", errDamaged, a.addr)
-		}
-		edit(s.pools, p, func(p *pool) { p.assigned++ })
+	for _, a := range s.addresses.Items() {
+		s.countUses(a, +1)
 		if len(a.list) < ListLength {
 			s.short.Set(a.addr)
 		}
 		s.index(a, +1)
 	}
+	s.openPools()
 	return nil
 }

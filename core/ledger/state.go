@@ -25,23 +25,31 @@ type State struct {
 	options event.SettingsChanged
 	voters  voterSets
 
-	pools     *btree.BTreeG[*pool]
-	nodes     *btree.BTreeG[*node]
-	services  *btree.BTreeG[*service]
-	endpoints *btree.BTreeG[*endpoints]
-	addresses *btree.BTreeG[*address] // those in use
+	pools      *btree.BTreeG[*pool]
+	namespaces *btree.BTreeG[*namespace]
+	nodes      *btree.BTreeG[*node]
+	services   *btree.BTreeG[*service]
+	endpoints  *btree.BTreeG[*endpoints]
+	addresses  *btree.BTreeG[*address] // those in use
+	coolings   *btree.BTreeG[cooling]  // by address
 
 	// starved says that some address lost its last candidate, or never had one, since the last rebalance; refilled is
 	// the ledger time at which a node first joined after that. Together they ask for one rebalance.
 	starved  bool
 	refilled int64
 
-	free    *ipset.Set                // derived: allocatable and not in use, of all pools
-	ranges  []poolRange               // derived: sorted by address
-	waiting *btree.BTreeG[waiter]     // derived: services without an address, in log order
-	stands  *btree.BTreeG[standing]   // derived: which lists a node is in
-	short   *btree.BTreeG[netip.Addr] // derived: addresses whose list is shorter than ListLength
-	backs   *btree.BTreeG[backing]    // derived: how often a node backs an owner, per position
+	free      *ipset.Set                // derived: allocatable, not in use and not cooling, of all pools
+	ranges    []poolRange               // derived: sorted by address
+	poolOrder []string                  // derived: pools in the order in which they are asked
+	waiting   *btree.BTreeG[waiter]     // derived: Services that lack an address, in log order
+	shared    *btree.BTreeG[sharedBy]   // derived: addresses in use by their users' sharing key
+	uses      *btree.BTreeG[usage]      // derived: addresses that a namespace uses of a pool
+	expiries  *btree.BTreeG[cooling]    // derived: coolings by instant
+	coolest   *btree.BTreeG[cooled]     // derived: coolings by pool, family and instant
+	kept      *btree.BTreeG[cooling]    // derived: coolings by the name they are kept for
+	stands    *btree.BTreeG[standing]   // derived: which lists a node is in
+	short     *btree.BTreeG[netip.Addr] // derived: addresses whose list is shorter than ListLength
+	backs     *btree.BTreeG[backing]    // derived: how often a node backs an owner, per position
 }
 
 // ListLength is how many nodes a succession list names at most: the owner and two standbys.
@@ -50,18 +58,25 @@ const ListLength = 3
 // New makes the ledger of an empty log with this identity.
 func New(logID string) *State {
 	return &State{
-		logID:     logID,
-		options:   event.DefaultSettings(),
-		pools:     treeOf(func(a, b *pool) bool { return a.name < b.name }),
-		nodes:     treeOf(func(a, b *node) bool { return a.address.Less(b.address) }),
-		services:  treeOf(func(a, b *service) bool { return a.key.Less(b.key) }),
-		endpoints: treeOf(func(a, b *endpoints) bool { return a.key.Less(b.key) }),
-		addresses: treeOf(func(a, b *address) bool { return a.addr.Less(b.addr) }),
-		free:      ipset.New(),
-		waiting:   treeOf(func(a, b waiter) bool { return a.created < b.created }),
-		stands:    treeOf(standing.less),
-		short:     treeOf(netip.Addr.Less),
-		backs:     treeOf(backing.less),
+		logID:      logID,
+		options:    event.DefaultSettings(),
+		pools:      treeOf(func(a, b *pool) bool { return a.name < b.name }),
+		namespaces: treeOf(func(a, b *namespace) bool { return a.name < b.name }),
+		nodes:      treeOf(func(a, b *node) bool { return a.address.Less(b.address) }),
+		services:   treeOf(func(a, b *service) bool { return a.key.Less(b.key) }),
+		endpoints:  treeOf(func(a, b *endpoints) bool { return a.key.Less(b.key) }),
+		addresses:  treeOf(func(a, b *address) bool { return a.addr.Less(b.addr) }),
+		coolings:   treeOf(func(a, b cooling) bool { return a.addr.Less(b.addr) }),
+		free:       ipset.New(),
+		waiting:    treeOf(func(a, b waiter) bool { return a.created < b.created }),
+		shared:     treeOf(sharedBy.less),
+		uses:       treeOf(usage.less),
+		expiries:   treeOf(cooling.lessByInstant),
+		coolest:    treeOf(cooled.less),
+		kept:       treeOf(cooling.lessByName),
+		stands:     treeOf(standing.less),
+		short:      treeOf(netip.Addr.Less),
+		backs:      treeOf(backing.less),
 	}
 }
 
@@ -73,12 +88,19 @@ func treeOf[T any](less func(a, b T) bool) *btree.BTreeG[T] {
 func (s *State) Clone() *State {
 	c := *s
 	c.pools = s.pools.Copy()
+	c.namespaces = s.namespaces.Copy()
 	c.nodes = s.nodes.Copy()
 	c.services = s.services.Copy()
 	c.endpoints = s.endpoints.Copy()
 	c.addresses = s.addresses.Copy()
+	c.coolings = s.coolings.Copy()
 	c.free = s.free.Clone()
 	c.waiting = s.waiting.Copy()
+	c.shared = s.shared.Copy()
+	c.uses = s.uses.Copy()
+	c.expiries = s.expiries.Copy()
+	c.coolest = s.coolest.Copy()
+	c.kept = s.kept.Copy()
 	c.stands = s.stands.Copy()
 	c.short = s.short.Copy()
 	c.backs = s.backs.Copy()
@@ -115,24 +137,16 @@ type ServiceKey struct{ Namespace, Name string }
 func (k ServiceKey) String() string { return k.Namespace + "/" + k.Name }
 
 // Less orders by namespace, then name.
-func (k ServiceKey) Less(other ServiceKey) bool {
-	return cmp.Or(strings.Compare(k.Namespace, other.Namespace), strings.Compare(k.Name, other.Name)) < 0
+func (k ServiceKey) Less(other ServiceKey) bool { return k.compare(other) < 0 }
+
+func (k ServiceKey) compare(other ServiceKey) int {
+	return cmp.Or(strings.Compare(k.Namespace, other.Namespace), strings.Compare(k.Name, other.Name))
 }
 
 // Member is one place in a succession list: a node and which of its lives.
 type Member struct {
 	Node        netip.Addr
 	Incarnation uint64 // the sequence of its NodeJoined
-}
-
-type pool struct {
-	name string
-	spec event.Pool
-
-	ranges   []poolRange // derived: its ranges in the order of addresses
-	free     ipset.Count // derived
-	capacity ipset.Count // derived: all addresses less the avoided ones
-	assigned int         // derived
 }
 
 type node struct {
@@ -147,6 +161,9 @@ type node struct {
 	key         string
 	rules       uint64 // the highest it supports
 	interfaces  []event.Interface
+	labels      []event.Label // of the Kubernetes Node
+	taints      []string      // key=value:effect
+	conditions  []string      // that are true
 
 	owned int // derived: addresses whose list it heads
 }
@@ -164,11 +181,24 @@ func (n nodeStatus) String() string {
 	return [...]string{"declared", "joined", "left", "failed"}[n]
 }
 
+type namespace struct {
+	name   string
+	labels []event.Label
+}
+
 type service struct {
-	key     ServiceKey
-	created uint64 // the sequence of the fact that created it: its place in the queue
-	spec    event.ServiceApplied
-	address netip.Addr // zero: waiting
+	key       ServiceKey
+	created   uint64 // the sequence of the fact that created it: its place in the queue
+	spec      event.ServiceApplied
+	addresses []netip.Addr // in the order of the families that it wants; none: waiting
+}
+
+// wants are the families of which the Service wants an address each.
+func (v *service) wants() []string {
+	if v.spec.FamilyPolicy == event.SingleStack {
+		return v.spec.Families[:1]
+	}
+	return v.spec.Families
 }
 
 type endpoints struct {
@@ -179,15 +209,10 @@ type endpoints struct {
 
 type address struct {
 	addr    netip.Addr
-	pool    string
+	pool    string       // that it was given from; it may have left it, or the pool be gone
 	users   []ServiceKey // in the order in which they came
 	list    []Member     // owner, first standby, second standby
 	version uint64       // the sequence of the fact that last changed the list
-}
-
-type waiter struct {
-	created uint64
-	key     ServiceKey
 }
 
 func (s *State) pool(name string) (*pool, bool) { return s.pools.Get(&pool{name: name}) }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
@@ -106,12 +107,13 @@ func (s *State) candidates(a *address) []*node {
 	return all
 }
 
-// next picks the node for the tail of a list, nil if no candidate is left: for an owner the one with the least
-// (addresses owned, hash), for a standby the one with the least (addresses of this owner that it already backs at this
-// position, addresses owned, hash). So the spread of arrivals is even, and a death scatters its load.
+// next picks the node for the tail of a list, nil if no candidate is left: the one that the announce rules prefer most;
+// among equals for an owner the one with the least (addresses owned, hash), for a standby the one with the least
+// (addresses of this owner that it already backs at this position, addresses owned, hash). So the spread of arrivals is
+// even, and a death scatters its load.
 func (s *State) next(a *address, list []Member, candidates []*node) *node {
 	var best *node
-	var bestBacked int
+	var bestWeight, bestBacked int
 	for _, n := range candidates {
 		if slices.ContainsFunc(list, func(m Member) bool { return m.Node == n.address }) {
 			continue
@@ -120,11 +122,14 @@ func (s *State) next(a *address, list []Member, candidates []*node) *node {
 		if len(list) > 0 {
 			backed = s.backed(backing{owner: list[0].Node, position: len(list), node: n.address})
 		}
-		switch {
-		case best == nil, backed < bestBacked, backed == bestBacked && n.owned < best.owned,
-			backed == bestBacked && n.owned == best.owned && rank(n.address, a.addr) < rank(best.address, a.addr):
-			best, bestBacked = n, backed
+		weight, _ := s.weigh(n, a)
+		if best != nil {
+			order := cmp.Or(cmp.Compare(bestWeight, weight), cmp.Compare(backed, bestBacked), cmp.Compare(n.owned, best.owned))
+			if order > 0 || order == 0 && rank(n.address, a.addr) >= rank(best.address, a.addr) {
+				continue
+			}
 		}
+		best, bestWeight, bestBacked = n, weight, backed
 	}
 	return best
 }
@@ -160,7 +165,7 @@ func (f *fold) refill(addr netip.Addr, reason string) {
 		return
 	}
 	a = f.setList(a, f.complete(a, a.list), reason)
-	if len(a.list) == 0 && !f.starved && len(f.candidates(&address{addr: addr})) == 0 {
+	if len(a.list) == 0 && !f.starved && len(f.candidates(&address{addr: addr, pool: a.pool})) == 0 {
 		f.starved, f.refilled = true, 0
 	}
 }

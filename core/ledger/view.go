@@ -86,17 +86,24 @@ func (s *State) viewService(v *service) ServiceView {
 		Namespace: v.key.Namespace, Name: v.key.Name, State: "waiting",
 		Addresses: []string{}, Standbys: []string{},
 	}
-	a, assigned := s.addressOf(v.address)
-	if !assigned {
+	if len(v.addresses) == 0 {
 		if _, refused := s.choose(v); refused != nil {
 			view.Reason = refused.String()
 		}
 		return view
 	}
+	for _, a := range v.addresses {
+		view.Addresses = append(view.Addresses, a.String())
+	}
+	a, _ := s.addressOf(v.addresses[0])
 	view.State, view.Pool = "assigned", a.pool
-	view.Addresses = append(view.Addresses, a.addr.String())
 	view.Owner, view.Standbys = s.ownerAndStandbys(a)
 	view.Reason = s.whyUnowned(a)
+	if view.Reason == "" && len(v.addresses) < len(v.wants()) {
+		if _, refused := s.grown(v); refused != nil {
+			view.Reason = "one family is missing: " + refused.String()
+		}
+	}
 	return view
 }
 
@@ -142,7 +149,7 @@ func (s *State) whyUnowned(a *address) string {
 		return true
 	})
 	if len(whys) == 0 {
-		return "no owner: no node is declared"
+		return "no owner: " + reasonNoAnnouncingNode
 	}
 	slices.SortFunc(whys, CompareNames)
 	return "no owner: " + strings.Join(whys, "; ")
@@ -154,7 +161,7 @@ func (s *State) PoolViews() []PoolView {
 	s.pools.Scan(func(p *pool) bool {
 		view := PoolView{
 			Name: p.name, Addresses: slices.Clone(p.spec.Addresses),
-			Capacity: p.capacity, Assigned: p.assigned, Available: p.free,
+			Capacity: p.capacity, Assigned: p.assigned, Available: p.free, Cooling: s.coolingOf(p.name),
 		}
 		if s.cluster != nil && s.isReserved(s.cluster.IngressVIP) {
 			r, _ := s.rangeOf(s.cluster.IngressVIP)
@@ -167,6 +174,18 @@ func (s *State) PoolViews() []PoolView {
 	})
 	slices.SortStableFunc(views, func(a, b PoolView) int { return CompareNames(a.Name, b.Name) })
 	return views
+}
+
+// coolingOf counts what cools of a pool.
+func (s *State) coolingOf(pool string) (n int) {
+	s.coolest.Ascend(cooled{pool: pool}, func(c cooled) bool {
+		if c.pool != pool {
+			return false
+		}
+		n++
+		return true
+	})
+	return n
 }
 
 // NodeViews lists the declared nodes by name; replicas says how far each has folded.
