@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"math"
 	"net/netip"
 	"slices"
 
@@ -145,7 +144,7 @@ func (s *State) isIngress(key ServiceKey) bool { return key.String() == s.option
 func (s *State) chooseKept(v *service) (choice, bool) {
 	byPool := map[string][]netip.Addr{}
 	any := false
-	s.kept.Ascend(cooling{keeper: v.key, until: math.MinInt64}, func(c cooling) bool {
+	s.kept.Ascend(cooling{keeper: v.key, until: -1 << 63}, func(c cooling) bool {
 		if c.keeper != v.key {
 			return false
 		}
