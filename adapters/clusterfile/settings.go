@@ -41,11 +41,20 @@ const (
 
 func readSettings(c cursor) *settingsSpec {
 	s := &settingsSpec{place: c.place, result: event.DefaultSettings()}
-	c.only("apiVersion", "kind", "profile", "onIsolation", "voters", "ingressService", "loadBalancerClass", "subnets", "pools")
+	c.only("apiVersion", "kind", "profile", "onIsolation", "voters", "ingressService", "loadBalancerClass",
+		"excludeTaints", "ignoreExcludeLabel", "subnets", "pools")
 	overlay(&s.result.Profile, c.field("profile").oneOf(event.ProfileFast, event.ProfileDefault, event.ProfileRelaxed))
 	overlay(&s.result.OnIsolation, c.field("onIsolation").oneOf(event.OnIsolationHold, event.OnIsolationYield))
 	overlay(&s.result.IngressService, parsed(c.field("ingressService"), parseServiceName))
 	overlay(&s.result.LoadBalancerClass, parsed(c.field("loadBalancerClass"), parseClass))
+	overlay(&s.result.IgnoreExcludeLabel, c.field("ignoreExcludeLabel").boolean())
+	for _, item := range c.list("excludeTaints") {
+		taint := parsed(item, parseTaint)
+		if !taint.set {
+			item.report(taint.required("a taint's key, or key=value:effect"))
+		}
+		s.result.ExcludeTaints = append(s.result.ExcludeTaints, taint.v)
+	}
 	for _, item := range c.list("voters") {
 		voter := item.ipv4()
 		if !voter.set {
@@ -81,6 +90,19 @@ func parseServiceName(text string) (string, error) {
 func parseClass(text string) (string, error) {
 	if problems := validation.IsQualifiedName(text); text != "" && len(problems) > 0 {
 		return "", fmt.Errorf("not a load balancer class: %s", strings.Join(problems, "; "))
+	}
+	return text, nil
+}
+
+// parseTaint takes a taint's key, or all of it: "key=value:effect".
+func parseTaint(text string) (string, error) {
+	key, rest, _ := strings.Cut(text, "=")
+	key, _, _ = strings.Cut(key, ":")
+	if problems := validation.IsQualifiedName(key); len(problems) > 0 {
+		return "", fmt.Errorf("not a taint: %s", strings.Join(problems, "; "))
+	}
+	if rest != "" && !strings.Contains(rest, ":") {
+		return "", fmt.Errorf("must be a taint's key, or key=value:effect")
 	}
 	return text, nil
 }

@@ -2,8 +2,6 @@ package clusterfile
 
 import (
 	"fmt"
-
-	"viplog/core/event"
 )
 
 // warn says what a cluster can be run with but should not be. It is for layer-2 clusters: for the others viplog does
@@ -28,7 +26,6 @@ func warn(c *config, out *collector) {
 	if c.cluster.clusterType.v != clusterAdmin && len(c.cluster.pools) == 0 {
 		out.warn(c.cluster.poolsAt, "is absent, so no Service of type LoadBalancer gets an address")
 	}
-	warnNotHonoured(c, out)
 }
 
 // warnVoters follows how voters are chosen: Settings.voters, else three hosts, else one.
@@ -41,37 +38,5 @@ func warnVoters(c *config, out *collector) {
 		out.warn(c.settings.child("voters"), text)
 	case (c.settings == nil || len(c.settings.voters) == 0) && hosts < fewestHosts:
 		out.warn(c.cluster.controlPlaneAt, fmt.Sprintf("%s; three voters need three hosts, the file declares %d", text, hosts))
-	}
-}
-
-const notHonouredText = "is not honoured by this version"
-
-// notHonoured lists the settings of a pool that are read, validated and stored, but change nothing yet. A field that
-// gets its meaning leaves the list.
-var notHonoured = []struct {
-	field string
-	isSet func(event.PoolSettings) bool
-}{
-	{"priority", func(p event.PoolSettings) bool { return p.Priority != 0 }},
-	{"namespaces", func(p event.PoolSettings) bool { return len(p.Namespaces) > 0 }},
-	{"namespaceSelectors", func(p event.PoolSettings) bool { return len(p.NamespaceSelectors) > 0 }},
-	{"serviceSelectors", func(p event.PoolSettings) bool { return len(p.ServiceSelectors) > 0 }},
-	{"exclude", func(p event.PoolSettings) bool { return len(p.Exclude) > 0 }},
-	{"quotaPerNamespace", func(p event.PoolSettings) bool { return p.QuotaPerNamespace != 0 }},
-	{"cooldown", func(p event.PoolSettings) bool { return p.CooldownSeconds != nil }},
-	{"onEdit", func(p event.PoolSettings) bool { return p.OnEdit != "" && p.OnEdit != event.OnEditRefuse }},
-	{"announce", func(p event.PoolSettings) bool { return len(p.Announce) > 0 }},
-}
-
-func warnNotHonoured(c *config, out *collector) {
-	if c.settings == nil {
-		return
-	}
-	for i, p := range c.settings.result.Pools {
-		for _, f := range notHonoured {
-			if f.isSet(p) {
-				out.warn(c.settings.pools[i].child(f.field), notHonouredText)
-			}
-		}
 	}
 }

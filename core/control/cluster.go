@@ -24,7 +24,7 @@ type Refusal struct {
 }
 
 // ClusterFacts compares a cluster file with the ledger. With refusals nothing is to be appended: GDCV's immutable
-// fields keep their values for the life of a cluster, and pools are added but never dropped.
+// fields keep their values for the life of a cluster, and a pool's addresses too, unless Settings says otherwise.
 func ClusterFacts(s *ledger.State, want Cluster) (facts []event.Event, refused []Refusal) {
 	old, configured := s.Cluster()
 	if configured {
@@ -36,30 +36,58 @@ func ClusterFacts(s *ledger.State, want Cluster) (facts []event.Event, refused [
 	if !sameFact(s.Settings(), want.Settings) {
 		facts = append(facts, want.Settings)
 	}
-	for i, p := range want.Pools {
-		before, known := s.PoolSpec(p.Name)
-		field := fmt.Sprintf("spec.loadBalancer.addressPools[%d]", i)
-		switch {
-		case !known:
-			facts = append(facts, event.PoolAdded{Pool: p})
-		case !slices.Equal(before.Addresses, p.Addresses):
-			refused = append(refused, Refusal{
-				field + ".addresses", fmt.Sprint(p.Addresses),
-				fmt.Sprintf("field is immutable: pool %s has %v", p.Name, before.Addresses),
-			})
-		case before.AvoidBuggyIPs != p.AvoidBuggyIPs || before.ManualAssign != p.ManualAssign:
-			facts = append(facts, event.PoolEdited{Pool: p})
-		}
-	}
-	for _, p := range s.PoolViews() {
-		if !slices.ContainsFunc(want.Pools, func(w event.Pool) bool { return w.Name == p.Name }) {
-			refused = append(refused, Refusal{"spec.loadBalancer.addressPools", p.Name, "pool cannot be removed"})
-		}
-	}
+	removed, no := removedPools(s, want)
+	refused = append(refused, no...)
+	changed, no := changedPools(s, want)
+	refused = append(refused, no...)
 	if len(refused) > 0 {
 		return nil, refused
 	}
-	return facts, nil
+	return slices.Concat(removed, facts, changed), nil
+}
+
+// removedPools come first: a pool goes under the settings that still name it, and another may then take its addresses.
+func removedPools(s *ledger.State, want Cluster) (facts []event.Event, refused []Refusal) {
+	for _, p := range s.PoolViews() {
+		switch still := slices.ContainsFunc(want.Pools, func(w event.Pool) bool { return w.Name == p.Name }); {
+		case still:
+		case fixed(s.Settings(), p.Name):
+			refused = append(refused, Refusal{
+				"spec.loadBalancer.addressPools", p.Name,
+				"pool cannot be removed, unless Settings says so (pools[].onEdit) before it goes",
+			})
+		default:
+			facts = append(facts, event.PoolRemoved{Name: p.Name})
+		}
+	}
+	return facts, refused
+}
+
+// changedPools are the edits, under the new settings, and then the pools that are new.
+func changedPools(s *ledger.State, want Cluster) (facts []event.Event, refused []Refusal) {
+	var added []event.Event
+	for i, p := range want.Pools {
+		before, known := s.PoolSpec(p.Name)
+		sameAddresses := slices.Equal(before.Addresses, p.Addresses)
+		switch {
+		case !known:
+			added = append(added, event.PoolAdded{Pool: p})
+		case !sameAddresses && fixed(want.Settings, p.Name):
+			refused = append(refused, Refusal{
+				fmt.Sprintf("spec.loadBalancer.addressPools[%d].addresses", i), fmt.Sprint(p.Addresses),
+				fmt.Sprintf("field is immutable, unless Settings says otherwise (pools[].onEdit): pool %s has %v", p.Name, before.Addresses),
+			})
+		case !sameAddresses || before.AvoidBuggyIPs != p.AvoidBuggyIPs || before.ManualAssign != p.ManualAssign:
+			facts = append(facts, event.PoolEdited{Pool: p})
+		}
+	}
+	return append(facts, added...), refused
+}
+
+// fixed tells whether settings let a pool's addresses never change.
+func fixed(settings event.SettingsChanged, pool string) bool {
+	i := slices.IndexFunc(settings.Pools, func(p event.PoolSettings) bool { return p.Name == pool })
+	return i < 0 || settings.Pools[i].OnEdit == "" || settings.Pools[i].OnEdit == event.OnEditRefuse
 }
 
 // immutable holds V6 and the second half of V2 of GDCV's rules: what keeps its value for the life of a cluster.

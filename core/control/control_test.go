@@ -103,6 +103,24 @@ func TestEditsOfTheClusterFile(t *testing.T) {
 	}
 }
 
+func TestSettingsMayLetPoolsChange(t *testing.T) {
+	s := configured(t)
+	want := declaredCluster()
+	want.Settings.Pools = []event.PoolSettings{{Name: "a", OnEdit: event.OnEditDrain}}
+	want.Pools[0].Addresses = []string{"10.0.1.1-10.0.1.5"}
+	facts, refused := ClusterFacts(s, want)
+	if names(facts) != "SettingsChanged settings; PoolEdited pool.a" || len(refused) > 0 {
+		t.Fatalf("facts %s, refused %v", names(facts), refused)
+	}
+	fold(s, facts)
+	want.Settings.Pools = nil
+	want.Pools = []event.Pool{{Name: "b", Addresses: []string{"10.0.1.1-10.0.1.9"}}}
+	facts, refused = ClusterFacts(s, want)
+	if names(facts) != "PoolRemoved pool.a; SettingsChanged settings; PoolAdded pool.b" || len(refused) > 0 {
+		t.Errorf("facts %s, refused %v", names(facts), refused)
+	}
+}
+
 func TestLoadBalancerNodesMayBeSeparatedFromTheControlPlane(t *testing.T) {
 	alone := declaredCluster()
 	alone.Cluster.Nodes[0].Role = event.RoleControlPlane

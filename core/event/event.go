@@ -121,6 +121,16 @@ func checkName(field, name string) error {
 	return nil
 }
 
+// checkLabels wants labels sorted by key, each once.
+func checkLabels(field string, labels []Label) error {
+	for i := 1; i < len(labels); i++ {
+		if labels[i-1].Key >= labels[i].Key {
+			return fmt.Errorf("%s: %w: must be sorted by key, each key once", field, ErrInvalid)
+		}
+	}
+	return nil
+}
+
 func checkOneOf(field, value string, allowed ...string) error {
 	for _, a := range allowed {
 		if value == a {

@@ -185,8 +185,10 @@ func (e NodeEvicted) Check() error {
 	return errors.Join(checkAddress("address", e.Address), checkIncarnation(e.Incarnation))
 }
 
-// Check wants an address.
-func (e NodeLabelled) Check() error { return checkAddress("address", e.Address) }
+// Check wants an address and sorted labels.
+func (e NodeLabelled) Check() error {
+	return errors.Join(checkAddress("address", e.Address), checkLabels("labels", e.Labels))
+}
 
 // Check wants both addresses, the interface and the MAC.
 func (e VIPConflictSeen) Check() error {

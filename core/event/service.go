@@ -115,6 +115,7 @@ func (e ServiceApplied) Check() error {
 	errs := []error{
 		checkService(e.Namespace, e.Name, e.Source),
 		checkOneOf("familyPolicy", e.FamilyPolicy, SingleStack, PreferDualStack, RequireDualStack),
+		checkLabels("labels", e.Labels), checkLabels("selector", e.Selector),
 		checkOneOf("externalTrafficPolicy", e.TrafficPolicy, TrafficCluster, TrafficLocal),
 	}
 	if len(e.Families) < 1 || len(e.Families) > 2 || len(e.Families) == 2 && e.Families[0] == e.Families[1] {
@@ -147,8 +148,10 @@ func (e ServiceDeleted) Check() error { return checkService(e.Namespace, e.Name,
 // Check wants names.
 func (e EndpointsChanged) Check() error { return checkService(e.Namespace, e.Name, e.Source) }
 
-// Check wants a name.
-func (e NamespaceChanged) Check() error { return checkName("name", e.Name) }
+// Check wants a name and sorted labels.
+func (e NamespaceChanged) Check() error {
+	return errors.Join(checkName("name", e.Name), checkLabels("labels", e.Labels))
+}
 
 // Check wants a name.
 func (e NamespaceDeleted) Check() error { return checkName("name", e.Name) }
