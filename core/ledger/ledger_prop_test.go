@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -72,7 +73,7 @@ func drawFact(t *rapid.T, s *State) event.Event {
 	if pool.Name == "b" {
 		pool.Addresses = []string{"10.0.2.254-10.0.3.1"}
 	}
-	switch rapid.IntRange(0, 15).Draw(t, "kind") {
+	switch rapid.IntRange(0, 18).Draw(t, "kind") {
 	case 0:
 		return event.PoolAdded{Pool: pool}
 	case 1:
@@ -93,6 +94,28 @@ func drawFact(t *rapid.T, s *State) event.Event {
 			return event.NodeDrained{Address: nodeAddress(node)}
 		}
 		return event.NodeUndrained{Address: nodeAddress(node)}
+	case 15:
+		return event.NodeLabelled{
+			Address: nodeAddress(node), Labels: drawNodeLabels(t),
+			Taints:     rapid.SliceOfN(rapid.Just("example.com/gone=yes:NoExecute"), 0, 1).Draw(t, "taints"),
+			Conditions: rapid.SliceOfN(rapid.SampledFrom([]string{"Ready", "NetworkUnavailable"}), 0, 1).Draw(t, "conditions"),
+		}
+	case 16:
+		e := event.DefaultSettings()
+		if rapid.Bool().Draw(t, "exclude taints") {
+			e.ExcludeTaints = []string{"example.com/gone"}
+		}
+		e.IgnoreExcludeLabel = rapid.Bool().Draw(t, "ignore label")
+		e.Pools = []event.PoolSettings{{Name: "a", Announce: []event.AnnounceRule{
+			{NodeSelectors: drawSelectors(t), Preferred: []event.WeightedRule{{Weight: 10, NodeSelector: event.Selector{MatchLabels: []event.Label{{Key: "app", Value: "x"}}}}}},
+			{ServiceSelectors: drawSelectors(t), Interfaces: []string{"eth0"}},
+		}}}
+		return e
+	case 17:
+		n, _ := s.NodeNamed(nodeAddress(node).String())
+		changed := event.NodeChanged{Address: nodeAddress(node), Incarnation: max(n.Incarnation, 1), Interfaces: joined(node, "").Interfaces}
+		changed.Interfaces[0].Up = rapid.Bool().Draw(t, "up")
+		return changed
 	case 14:
 		return event.EndpointsChanged{
 			Namespace: "default", Name: name, Source: "test",
@@ -101,6 +124,16 @@ func drawFact(t *rapid.T, s *State) event.Event {
 	default:
 		return event.RebalanceRequested{Reason: event.RebalanceByOperator}
 	}
+}
+
+func drawNodeLabels(t *rapid.T) []event.Label {
+	labels := drawLabels(t)
+	if rapid.IntRange(0, 4).Draw(t, "excluded") == 0 {
+		labels = append([]event.Label{}, labels...)
+		labels = append(labels, event.Label{Key: labelExcluded, Value: ""})
+		slices.SortFunc(labels, func(a, b event.Label) int { return strings.Compare(a.Key, b.Key) })
+	}
+	return labels
 }
 
 func drawService(t *rapid.T, name string) event.Event {

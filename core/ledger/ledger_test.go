@@ -321,3 +321,23 @@ func BenchmarkApplyService(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkRebalanceAfterAPowerCycle(b *testing.B) {
+	for _, nodes := range []int{3, 10, 100} {
+		b.Run(fmt.Sprint(nodes, " nodes, 10,000 addresses"), func(b *testing.B) {
+			s := New(testLog)
+			apply(s, clusterOf(nodes))
+			apply(s, voterAdded())
+			apply(s, event.PoolAdded{Pool: event.Pool{Name: "a", Addresses: []string{"10.0.64.0/18"}}})
+			apply(s, joined(0, "first"))
+			withServices(s, 10_000)
+			for i := 1; i < nodes; i++ {
+				apply(s, joined(i, "first"))
+			}
+			for b.Loop() {
+				copied := s.Clone()
+				apply(copied, event.RebalanceRequested{Reason: event.RebalanceAfterStart})
+			}
+		})
+	}
+}
