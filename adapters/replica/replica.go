@@ -121,6 +121,18 @@ func (r *Replica) CatchUp(ctx context.Context) error {
 // must be a function of the ledger alone. ErrRejected: the ledger would not honour it, and nothing is appended. Several facts are appended all or none; more than log.MaxBatch in parts, each
 // planned anew.
 func (r *Replica) Submit(ctx context.Context, plan func(*ledger.State) ([]event.Event, error)) (uint64, error) {
+	return r.submit(ctx, plan, r.append)
+}
+
+// SubmitAtHead is Submit for a plan that must be carried out on the very ledger that it was made for: it is guarded by the
+// head of the log, also a single fact. So what Rehearse foretold of it is what follows.
+func (r *Replica) SubmitAtHead(ctx context.Context, plan func(*ledger.State) ([]event.Event, error)) (uint64, error) {
+	return r.submit(ctx, plan, r.log.AppendBatch)
+}
+
+func (r *Replica) submit(ctx context.Context, plan func(*ledger.State) ([]event.Event, error),
+	appendFacts func(ctx context.Context, facts []log.Fact, planned uint64) (uint64, error),
+) (uint64, error) {
 	var last uint64
 	for {
 		state := r.State()
@@ -130,14 +142,14 @@ func (r *Replica) Submit(ctx context.Context, plan func(*ledger.State) ([]event.
 		}
 		more := len(events) > log.MaxBatch
 		events = events[:min(len(events), log.MaxBatch)]
-		if err := rehearse(state, events); err != nil {
+		if _, err := Rehearse(state.Clone(), events); err != nil {
 			return last, err
 		}
 		facts, err := r.facts(events)
 		if err != nil {
 			return last, err
 		}
-		sequence, err := r.append(ctx, facts, state.Sequence())
+		sequence, err := appendFacts(ctx, facts, state.Sequence())
 		switch {
 		case errors.Is(err, log.ErrConflict):
 			if err := r.waitForNews(ctx, state.Sequence()); err != nil {
@@ -154,17 +166,19 @@ func (r *Replica) Submit(ctx context.Context, plan func(*ledger.State) ([]event.
 	}
 }
 
-// rehearse folds facts on a copy, so that what the ledger would reject never gets into the log.
-func rehearse(state *ledger.State, events []event.Event) error {
-	copied := state.Clone()
+// Rehearse folds facts into a ledger that is a copy, and says what would follow from them. ErrRejected: the ledger would
+// not honour one of them; such facts never get into the log.
+func Rehearse(copied *ledger.State, events []event.Event) ([]ledger.Change, error) {
+	var changes []ledger.Change
 	for _, e := range events {
 		for _, change := range copied.Apply(e, copied.Sequence()+1, copied.TimeNanos()) {
 			if change.Kind == ledger.Rejected {
-				return fmt.Errorf("%w: %s", ErrRejected, change.Reason)
+				return nil, fmt.Errorf("%w: %s", ErrRejected, change.Reason)
 			}
+			changes = append(changes, change)
 		}
 	}
-	return nil
+	return changes, nil
 }
 
 // ErrRejected marks facts that the ledger would not honour; none of them is appended.

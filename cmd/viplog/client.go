@@ -92,7 +92,7 @@ func withClient(ctx context.Context, flags clientFlags, use func(context.Context
 	}
 	err := withApp(ctx, func(ctx context.Context, d deps) error { return use(ctx, d.Client) }, clientParts(flags))
 	if err != nil {
-		return failed(err)
+		return asFailure(err)
 	}
 	return nil
 }
@@ -117,9 +117,9 @@ func (f clientFlags) clusterName(ctx context.Context, conn *nats.Conn) (string, 
 func (c *client) withReplica(ctx context.Context, source string, notify func(log.Entry, []ledger.Change),
 	use func(context.Context, *replica.Replica) error,
 ) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ready, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r, err := replica.Open(ctx, c.log, source, notify)
+	r, err := replica.Open(ready, c.log, source, notify)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (c *client) withReplica(ctx context.Context, source string, notify func(log
 		stop()
 		<-ended
 	}()
-	if err := r.CatchUp(ctx); err != nil {
+	if err := r.CatchUp(ready); err != nil {
 		return err
 	}
 	return use(ctx, r)

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"viplog/adapters/replica"
 	"viplog/core/ledger"
 )
 
@@ -38,8 +36,8 @@ var getters = map[string]func(io.Writer, string, *ledger.State) error{
 var getKinds = []string{"services", "addresses", "pools", "nodes"}
 
 func newGet(std streams) *cobra.Command {
-	var flags clientFlags
-	var output string
+	var from reader
+	var output, at string
 	cmd := &cobra.Command{
 		Use:       "get services|addresses|pools|nodes",
 		Short:     "List what the ledger holds, folded from the log here and now",
@@ -54,15 +52,20 @@ func newGet(std streams) *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			return withClient(cmd.Context(), flags, func(ctx context.Context, c *client) error {
-				return c.withReplica(ctx, "cli/get", nil, func(_ context.Context, r *replica.Replica) error {
-					return get(std.out, output, r.State())
-				})
-			})
+			until, err := parseMoment(at)
+			if err != nil {
+				return exitError{2, err}
+			}
+			s, err := from.fold(cmd.Context(), until, nil)
+			if err != nil {
+				return err
+			}
+			return get(std.out, output, s)
 		},
 	}
-	flags.add(cmd)
+	from.add(cmd)
 	addOutput(cmd, &output)
+	addAt(cmd, &at)
 	return cmd
 }
 

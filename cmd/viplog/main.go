@@ -50,7 +50,9 @@ func run(ctx context.Context, args []string, std streams) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &exit):
-		fmt.Fprintln(std.err, exit.err)
+		if text := exit.err.Error(); text != "" {
+			fmt.Fprintln(std.err, text)
+		}
 		return exit.code
 	default: // cobra's own: unknown flags, commands and arguments
 		fmt.Fprintf(std.err, "%s\nSee 'viplog --help'.\n", err)
@@ -60,15 +62,25 @@ func run(ctx context.Context, args []string, std streams) int {
 
 func failed(err error) error { return exitError{1, err} }
 
+// asFailure is failed, unless the error has an exit code already.
+func asFailure(err error) error {
+	if _, coded := errors.AsType[exitError](err); coded {
+		return err
+	}
+	return failed(err)
+}
+
 func newRoot(std streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "viplog",
 		Short:         "A bundled load balancer for bare-metal Kubernetes that can show, explain, predict and replay what it does",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          cobra.NoArgs, // else an unknown command
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newApply(std), newDev(std), newExport(std), newGet(std), newValidate(std), newVersion(std))
+	root.AddCommand(newApply(std), newDev(std), newExplain(std), newExport(std), newGet(std), newHistory(std), newPlan(std),
+		newValidate(std), newVersion(std), newWho(std))
 	return root
 }
 

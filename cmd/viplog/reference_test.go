@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"viplog/adapters/logfile"
 	"viplog/core/event"
 	"viplog/core/ledger"
 )
@@ -51,8 +52,11 @@ func reference() string {
 		{"AddressList item", ledger.AddressView{}},
 		{"PoolList item", ledger.PoolView{}},
 		{"NodeList item", ledger.NodeView{}},
-		{"Log, first line of an export", exportHead{}},
-		{"Log, further lines", exportEntry{}},
+		{"Log, first line of an export", logfile.Head{}},
+		{"Log, further lines", logfile.Entry{}},
+		{"Plan", planView{}},
+		{"Explanation", explanationView{}},
+		{"HistoryList item", historyView{}},
 	} {
 		fmt.Fprintf(&text, "\n### %s\n\n", view.name)
 		writeFields(&text, reflect.TypeOf(view.zero), "")

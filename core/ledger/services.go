@@ -240,7 +240,7 @@ func (f *fold) allocate(v *service, a netip.Addr, reason string) *service {
 	f.addresses.Set(used)
 	f.countUses(used, +1)
 	f.short.Set(a)
-	f.refill(a, "least loaded of the candidates")
+	f.refill(a, reasonLeastLoaded)
 	return v
 }
 

@@ -184,7 +184,7 @@ func (f *fold) refillShort(reason string) {
 // reviewAddress drops the members of a list that are no longer candidates and refills it.
 func (f *fold) reviewAddress(addr netip.Addr, reason string) {
 	f.shrink(addr, reason)
-	f.refill(addr, reason)
+	f.refill(addr, reasonLeastLoaded)
 }
 
 // reviewNode drops a node from the lists of addresses that it may no longer announce.
@@ -221,9 +221,12 @@ func (f *fold) shrinkAll(addrs []netip.Addr, reason string) {
 		f.shrink(a, reason)
 	}
 	for _, a := range addrs {
-		f.refill(a, reason)
+		f.refill(a, reasonLeastLoaded)
 	}
 }
+
+// reasonLeastLoaded is why an address without an owner gets this one.
+const reasonLeastLoaded = "least loaded of the candidates"
 
 func (f *fold) shrink(addr netip.Addr, reason string) {
 	a, _ := f.addressOf(addr)
