@@ -49,6 +49,9 @@ func (r *Replica) Run(ctx context.Context) error {
 		if err != nil {
 			return r.stop(ctx, err)
 		}
+		if err := ledger.Readable(entry); err != nil {
+			return r.stop(ctx, err)
+		}
 		r.mu.Lock()
 		changes := r.state.ApplyEntry(entry)
 		close(r.folded)

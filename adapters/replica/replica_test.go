@@ -143,6 +143,25 @@ func TestWhatTheLedgerWouldRejectNeverGetsIntoTheLog(t *testing.T) {
 	}
 }
 
+// A version that meets rules above its own stops folding there, keeps what it has and says so.
+func TestNewerRulesStopTheFold(t *testing.T) {
+	l := newLog(t)
+	record, err := event.Encode(event.RulesAdopted{Rules: ledger.RulesKnown + 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Append(t.Context(), log.Fact{Record: record, ID: "newer", Source: "test"}, 0); err != nil {
+		t.Fatal(err)
+	}
+	r, err := replica.Open(t.Context(), l, "a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Run(t.Context()); !errors.Is(err, ledger.ErrNewerRules) || r.Sequence() != 0 {
+		t.Errorf("error %v at fact %d; want ErrNewerRules and nothing folded", err, r.Sequence())
+	}
+}
+
 func TestWaitForEndsWithTheReplica(t *testing.T) {
 	r, err := replica.Open(t.Context(), newLog(t), "a", nil)
 	if err != nil {

@@ -114,7 +114,7 @@ func (c *devCluster) converse(ctx context.Context, flags devFlags) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C: // the rebalance after a start may be due by time alone
-			if c.controller.State().RebalanceDue(time.Now().UnixNano()) {
+			if len(control.Due(c.controller.State(), time.Now().UnixNano())) > 0 {
 				c.report(c.settle(ctx))
 			}
 		case services := <-seen:

@@ -183,7 +183,7 @@ func (c *devCluster) join(ctx context.Context, a netip.Addr) error {
 		return err
 	}
 	joined := event.NodeJoined{
-		Address: a, Name: devName(c.file.Cluster.Nodes, a), StartID: rand.Text(), MachineID: "dev-" + a.String(),
+		Address: a, Name: devName(c.file.Cluster.Nodes, a), StartID: rand.Text(), MachineID: "dev-" + a.String(), Rules: ledger.RulesKnown,
 		Interfaces: []event.Interface{{Name: "eth0", MAC: devMAC(a), Up: true, Prefixes: devPrefixes(c.file)}},
 	}
 	_, err = r.Submit(ctx, one(joined))
@@ -214,10 +214,7 @@ func (c *devCluster) settle(ctx context.Context) error {
 		return err
 	}
 	_, err := c.controller.Submit(ctx, func(s *ledger.State) ([]event.Event, error) {
-		if !s.RebalanceDue(time.Now().UnixNano()) {
-			return nil, nil
-		}
-		return []event.Event{event.RebalanceRequested{Reason: event.RebalanceAfterStart}}, nil
+		return control.Due(s, time.Now().UnixNano()), nil
 	})
 	if err != nil {
 		return err

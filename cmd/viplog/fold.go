@@ -81,12 +81,22 @@ func (r reader) fold(ctx context.Context, until moment, visit func(log.Entry, *l
 		if until.past(entry) {
 			break
 		}
-		changes := s.ApplyEntry(entry)
-		if visit != nil {
-			visit(entry, s, changes)
+		if err := apply(s, entry, visit); err != nil {
+			return nil, failed(err)
 		}
 	}
 	return s, nil
+}
+
+func apply(s *ledger.State, entry log.Entry, visit func(log.Entry, *ledger.State, []ledger.Change)) error {
+	if err := ledger.Readable(entry); err != nil {
+		return err
+	}
+	changes := s.ApplyEntry(entry)
+	if visit != nil {
+		visit(entry, s, changes)
+	}
+	return nil
 }
 
 // fold reads the log from its first fact to the moment, or to what is its head now, and gives the ledger there. visit,
@@ -107,9 +117,8 @@ func (c *client) fold(ctx context.Context, until moment, visit func(log.Entry, *
 		if until.past(entry) {
 			break
 		}
-		changes := s.ApplyEntry(entry)
-		if visit != nil {
-			visit(entry, s, changes)
+		if err := apply(s, entry, visit); err != nil {
+			return nil, err
 		}
 		if entry.Sequence >= head.Last {
 			break

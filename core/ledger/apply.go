@@ -78,7 +78,9 @@ func (s *State) Apply(e event.Event, seq uint64, timeNanos int64) []Change {
 		f.votersSettled(e)
 	case event.NodeLabelled:
 		f.nodeLabelled(e)
-	case event.NodeEvicted, event.VIPConflictSeen, event.VIPConflictCleared, event.VoterDeclaredOff, event.RulesAdopted:
+	case event.RulesAdopted:
+		f.rulesAdopted(e)
+	case event.NodeEvicted, event.VIPConflictSeen, event.VIPConflictCleared, event.VoterDeclaredOff:
 		f.reject("rules %d do not honour %s", s.rules, event.TypeOf(e))
 	default:
 		panic(fmt.Sprintf("ledger: no rule for %T", e))

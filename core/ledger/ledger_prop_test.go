@@ -73,7 +73,7 @@ func drawFact(t *rapid.T, s *State) event.Event {
 	if pool.Name == "b" {
 		pool.Addresses = []string{"10.0.2.254-10.0.3.1"}
 	}
-	switch rapid.IntRange(0, 18).Draw(t, "kind") {
+	switch rapid.IntRange(0, 19).Draw(t, "kind") {
 	case 0:
 		return event.PoolAdded{Pool: pool}
 	case 1:
@@ -83,7 +83,11 @@ func drawFact(t *rapid.T, s *State) event.Event {
 	case 7, 8:
 		return event.ServiceDeleted{Namespace: "default", Name: name, Source: "test"}
 	case 9, 10:
-		return joined(node, fmt.Sprint("start-", rapid.IntRange(0, 3).Draw(t, "start")))
+		e := joined(node, fmt.Sprint("start-", rapid.IntRange(0, 3).Draw(t, "start")))
+		e.Rules = rapid.Uint64Range(0, 1).Draw(t, "knows rules")
+		return e
+	case 18:
+		return event.RulesAdopted{Rules: 1}
 	case 11:
 		return failed(s, node)
 	case 12:

@@ -234,7 +234,8 @@ func TestAFactThatCannotBeHonouredIsRejectedAndChangesNothing(t *testing.T) {
 		event.PoolAdded{Pool: event.Pool{Name: "b", Addresses: []string{"10.0.1.128-10.0.2.5"}}},
 		event.PoolEdited{Pool: event.Pool{Name: "a", Addresses: []string{"10.0.1.0/25"}}},
 		event.PoolRemoved{Name: "a"},
-		event.RulesAdopted{Rules: 1},
+		event.RulesAdopted{Rules: 1}, // no node knows them
+		event.RulesAdopted{Rules: RulesKnown + 1},
 		event.NodeDrained{},
 	} {
 		before := views(s)

@@ -152,9 +152,22 @@ func (s *State) complete(a *address, list []Member) []Member {
 		if n == nil {
 			break
 		}
-		full = append(full, Member{Node: n.address, Incarnation: n.incarnation})
+		full = slices.Insert(full, s.entry(full, n), Member{Node: n.address, Incarnation: n.incarnation})
 	}
 	return full
+}
+
+// entry is the position at which a node enters a list: the tail; from rules 1 on the first standby's, if the node backs
+// the owner there less often than the one that is.
+func (s *State) entry(list []Member, n *node) int {
+	if s.rules < rulesStandbyInsertion || len(list) < 2 {
+		return len(list)
+	}
+	at := func(node netip.Addr) int { return s.backed(backing{owner: list[0].Node, position: 1, node: node}) }
+	if at(n.address) < at(list[1].Node) {
+		return 1
+	}
+	return len(list)
 }
 
 // refill completes one list at its tail. An address that no node at all could announce makes the ledger ask for a
