@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"viplog/core/ledger"
 )
 
@@ -200,4 +202,66 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
+}
+
+// Facts that no replica may honour (forged subjects, unknown types, bytes that are not canonical, newer rules, no fact at
+// all) are in the log for ever, and every replica rejects them alike and goes on.
+func TestBadFactsHaltAndSplitNobody(t *testing.T) {
+	verbs, typing := io.Pipe()
+	printed, out := io.Pipe()
+	var errs lockedBuffer
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(t.Context(), []string{"dev", "-o", "json"}, streams{verbs, out, &errs})
+		out.Close()
+	}()
+	statuses := json.NewDecoder(printed)
+	next := func() (nodes []ledger.NodeView) {
+		t.Helper()
+		var status struct{ Nodes []ledger.NodeView }
+		if err := statuses.Decode(&status); err != nil {
+			t.Fatalf("%v\n%s", err, errs.String())
+		}
+		return status.Nodes
+	}
+	before := next()
+	_, url, _ := strings.Cut(errs.String(), "NATS listens on ")
+	url, _, _ = strings.Cut(url, "\n")
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	const subject = "viplog.hybrid-ha-lb.log."
+	bad := []struct{ entity, kind, rules, body string }{
+		{"drain.10_200_0_5", "viplog.NodeDrained.v1", "0", `{"address":"10.200.0.6"}`},
+		{"drain.10_200_0_5", "viplog.NodeDrained.v1", "0", `{ "address":"10.200.0.5"}`},
+		{"drain.10_200_0_5", "viplog.NodeDrained.v1", "99", `{"address":"10.200.0.5"}`},
+		{"drain.10_200_0_5", "viplog.NodeExploded.v1", "0", `{"address":"10.200.0.5"}`},
+		{"node.10_200_0_5", "", "", "hello"},
+	}
+	for _, b := range bad {
+		message := nats.NewMsg(subject + b.entity)
+		message.Data = []byte(b.body)
+		for header, value := range map[string]string{"ce-type": b.kind, "ce-rules": b.rules, "ce-id": b.body + b.rules, "ce-source": "cli/vandal"} {
+			message.Header.Set(header, value)
+		}
+		if _, err := nc.RequestMsg(message, 5*time.Second); err != nil { // the stream's acknowledgement
+			t.Fatal(err)
+		}
+	}
+	fmt.Fprintln(typing, "drain lb-2\nstatus")
+	after := next()
+	for i, n := range after {
+		if want := before[i].Sequence + uint64(len(bad)) + 1; n.Sequence != want || n.Digest != after[0].Digest {
+			t.Errorf("%s is at %d with digest %s, want %d with %s", n.Name, n.Sequence, n.Digest, want, after[0].Digest)
+		}
+	}
+	if n := strings.Count(errs.String(), "rejected: "); n != len(bad) {
+		t.Errorf("%d facts were reported as rejected, want %d\n%s", n, len(bad), errs.String())
+	}
+	fmt.Fprintln(typing, "quit")
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d\n%s", code, errs.String())
+	}
 }
