@@ -210,7 +210,7 @@ func sameDerived(a, b *State) string {
 		return fmt.Sprintf("free sets differ: %v, %v", ra, rb)
 	case a.starved != b.starved || a.refilled != b.refilled:
 		return "one asks for a rebalance after a start, the other does not"
-	case !slices.Equal(a.waiting.Items(), b.waiting.Items()):
+	case !slices.Equal(a.queue.Items(), b.queue.Items()):
 		return "queues differ"
 	case !slices.Equal(a.shared.Items(), b.shared.Items()):
 		return "sharing differs"

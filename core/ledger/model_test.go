@@ -742,16 +742,21 @@ func (m *model) completedHeld(s *modelService, held []netip.Addr) ([]netip.Addr,
 	return m.completed(s, pool, held)
 }
 
-// tryWaiting is Waiting: each tries once, in the order of the facts that created them. Services that an edit evicted are
-// among them.
+// tryWaiting is Waiting: each tries in the order of the facts that created them, and again as long as one of them got
+// something. Services that an edit evicted are among them.
 func (m *model) tryWaiting() {
 	var services []*modelService
 	for _, s := range m.services {
 		services = append(services, s)
 	}
 	slices.SortFunc(services, func(a, b *modelService) int { return cmp.Compare(a.created, b.created) })
-	for _, s := range services {
-		m.tryAgain(s)
+	for got := true; got; {
+		got = false
+		for _, s := range services {
+			before := len(m.addressesOf(s))
+			m.tryAgain(s)
+			got = got || len(m.addressesOf(s)) > before
+		}
 	}
 }
 

@@ -198,6 +198,7 @@ func (s *State) openPools() {
 	for _, p := range pools {
 		s.openPool(p)
 	}
+	s.lineUp()
 }
 
 // orderPools sorts the pools in the order in which they are asked: pinned ones first, then by priority, 0 last, then by

@@ -119,7 +119,7 @@ func (f *fold) serviceDeleted(e event.ServiceDeleted) {
 		f.add(Change{Kind: Released, Service: key, Reason: "the Service was deleted while it waited"})
 	}
 	v = f.releaseAll(v, "the Service was deleted")
-	f.waiting.Delete(waiter{v.created, key})
+	v = f.dequeue(v)
 	f.services.Delete(v)
 	f.endpoints.Delete(&endpoints{key: key})
 	if f.madeRoom {
@@ -155,63 +155,6 @@ func (f *fold) namespaceChanged(name string, labels []event.Label) {
 func (f *fold) namespaceDeleted(name string) {
 	f.namespaces.Delete(&namespace{name: name})
 	f.serveQueue()
-}
-
-// waiter is a Service that lacks an address, at its place in the queue.
-type waiter struct {
-	created uint64
-	key     ServiceKey
-}
-
-// serveQueue lets every Service that lacks an address try, the oldest first. It is called when a fact could have made
-// room.
-func (f *fold) serveQueue() {
-	for _, w := range f.waiting.Items() {
-		f.serve(w.key, false)
-	}
-}
-
-// serve gives a Service the addresses that it lacks, as far as there are any. With tell it says so where it stays
-// without.
-func (f *fold) serve(key ServiceKey, tell bool) {
-	v, _ := f.service(key)
-	if n := len(v.addresses); n > 0 && n < len(v.wants()) {
-		a, refused := f.grown(v)
-		switch {
-		case refused == nil:
-			v = f.order(f.allocate(v, a, "the family that it lacked"))
-		case v.spec.FamilyPolicy == event.RequireDualStack: // an eviction took the other family
-			v = f.releaseAll(v, refused.String())
-		}
-	}
-	if len(v.addresses) == 0 {
-		c, refused := f.choose(v)
-		if refused != nil && tell {
-			f.add(Change{Kind: Waiting, Service: key, Reason: refused.String()})
-		}
-		for _, a := range c.addresses {
-			v = f.allocate(v, a, c.rule)
-		}
-	}
-	if len(v.addresses) < len(v.wants()) {
-		f.waiting.Set(waiter{v.created, key})
-	} else {
-		f.waiting.Delete(waiter{v.created, key})
-	}
-}
-
-// grown finds the address of the family that a Service lacks beside the one that it has.
-func (s *State) grown(v *service) (netip.Addr, *refusal) {
-	used, _ := s.addressOf(v.addresses[0])
-	family := missing(v, v.addresses)
-	p, ok := s.pool(used.pool)
-	if !ok {
-		return netip.Addr{}, &refusal{kind: poolUnknown, pool: used.pool}
-	}
-	if a, ok := s.pickMissing(v, p, v.addresses, s.quotaLeft(p, v.key.Namespace)); ok {
-		return a, nil
-	}
-	return netip.Addr{}, &refusal{kind: poolFull, pool: p.name, family: family}
 }
 
 // allocate gives a Service one address, which is free, reserved for it, cooling, or shared.
@@ -264,7 +207,9 @@ func (f *fold) release(v *service, a netip.Addr, reason string) *service {
 	v = edit(f.services, v, func(v *service) {
 		v.addresses = slices.DeleteFunc(slices.Clone(v.addresses), func(b netip.Addr) bool { return b == a })
 	})
-	f.waiting.Set(waiter{v.created, v.key})
+	if len(v.addresses) < len(v.wants()) {
+		v = f.enqueue(v)
+	}
 	if len(used.users) > 0 {
 		f.reviewAddress(a, v.key.String()+" left it")
 		return v

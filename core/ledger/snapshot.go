@@ -243,12 +243,6 @@ func (a *address) code(c *codec) {
 // rebuild makes the derived fields anew.
 func (s *State) rebuild() error {
 	missing := false
-	s.services.Scan(func(v *service) bool {
-		if len(v.addresses) < len(v.wants()) {
-			s.waiting.Set(waiter{v.created, v.key})
-		}
-		return true
-	})
 	s.addresses.Scan(func(a *address) bool {
 		for _, key := range a.users {
 			_, known := s.service(key)
@@ -267,5 +261,10 @@ func (s *State) rebuild() error {
 		s.index(a, +1)
 	}
 	s.openPools()
+	for _, v := range s.services.Items() {
+		if len(v.addresses) < len(v.wants()) {
+			s.enqueue(v)
+		}
+	}
 	return nil
 }

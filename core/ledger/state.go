@@ -38,10 +38,12 @@ type State struct {
 	starved  bool
 	refilled int64
 
+	namespacesMatter, labelsMatter bool // derived: whether they decide which pools serve a Service
+
 	free      *ipset.Set                // derived: allocatable, not in use and not cooling, of all pools
 	ranges    []poolRange               // derived: sorted by address
 	poolOrder []string                  // derived: pools in the order in which they are asked
-	waiting   *btree.BTreeG[waiter]     // derived: Services that lack an address, in log order
+	queue     *btree.BTreeG[waiter]     // derived: Services that lack an address, in lines of those that are alike
 	shared    *btree.BTreeG[sharedBy]   // derived: addresses in use by their users' sharing key
 	uses      *btree.BTreeG[usage]      // derived: addresses that a namespace uses of a pool
 	expiries  *btree.BTreeG[cooling]    // derived: coolings by instant
@@ -68,7 +70,7 @@ func New(logID string) *State {
 		addresses:  treeOf(func(a, b *address) bool { return a.addr.Less(b.addr) }),
 		coolings:   treeOf(func(a, b cooling) bool { return a.addr.Less(b.addr) }),
 		free:       ipset.New(),
-		waiting:    treeOf(func(a, b waiter) bool { return a.created < b.created }),
+		queue:      treeOf(waiter.less),
 		shared:     treeOf(sharedBy.less),
 		uses:       treeOf(usage.less),
 		expiries:   treeOf(cooling.lessByInstant),
@@ -95,7 +97,7 @@ func (s *State) Clone() *State {
 	c.addresses = s.addresses.Copy()
 	c.coolings = s.coolings.Copy()
 	c.free = s.free.Clone()
-	c.waiting = s.waiting.Copy()
+	c.queue = s.queue.Copy()
 	c.shared = s.shared.Copy()
 	c.uses = s.uses.Copy()
 	c.expiries = s.expiries.Copy()
@@ -191,6 +193,8 @@ type service struct {
 	created   uint64 // the sequence of the fact that created it: its place in the queue
 	spec      event.ServiceApplied
 	addresses []netip.Addr // in the order of the families that it wants; none: waiting
+
+	line string // derived: the line of the queue in which it stands; "" for none
 }
 
 // wants are the families of which the Service wants an address each.

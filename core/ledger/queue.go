@@ -1,0 +1,173 @@
+package ledger
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"viplog/core/event"
+)
+
+// The queue holds the Services that lack an address, in the order of the facts that created them. So that a release does
+// not cost a try of each, it is kept in lines of Services that are alike: what one of a line cannot get, those behind it
+// cannot get either.
+
+// waiter is a Service's place in a line.
+type waiter struct {
+	line    string
+	created uint64
+	key     ServiceKey
+}
+
+func (a waiter) less(b waiter) bool {
+	return cmp.Or(strings.Compare(a.line, b.line), cmp.Compare(a.created, b.created)) < 0
+}
+
+// enqueue puts a Service into the line of those that are like it now.
+func (s *State) enqueue(v *service) *service {
+	line := s.lineOf(v)
+	if v.line == line {
+		return v
+	}
+	v = s.dequeue(v)
+	s.queue.Set(waiter{line, v.created, v.key})
+	return edit(s.services, v, func(v *service) { v.line = line })
+}
+
+func (s *State) dequeue(v *service) *service {
+	if v.line == "" {
+		return v
+	}
+	s.queue.Delete(waiter{line: v.line, created: v.created})
+	return edit(s.services, v, func(v *service) { v.line = "" })
+}
+
+// lineOf names what decides whether a Service gets an address. One that names addresses or shares stands in a line of
+// its own: what others take may help it.
+func (s *State) lineOf(v *service) string {
+	e := &v.spec
+	torn := e.FamilyPolicy == event.RequireDualStack && len(v.addresses) > 0 // an eviction took one of two
+	if e.SharingKey != "" || len(e.RequestedAddresses) > 0 || len(e.StatusAddresses) > 0 || s.isIngress(v.key) || torn {
+		return fmt.Sprintf("own %d", v.created)
+	}
+	line := e.FamilyPolicy + " " + strings.Join(e.Families, " ")
+	if len(v.addresses) > 0 {
+		used, _ := s.addressOf(v.addresses[0])
+		return "lacks " + missing(v, v.addresses) + " in " + used.pool + " for " + v.key.Namespace + " " + line
+	}
+	line += " of " + e.RequestedPool
+	if s.namespacesMatter {
+		line += " for " + v.key.Namespace
+	}
+	if s.labelsMatter {
+		for _, l := range e.Labels {
+			line += " " + l.Key + "=" + l.Value
+		}
+	}
+	return line
+}
+
+// lineUp sorts every Service that lacks an address into its line anew, when pools or settings have changed what makes
+// Services alike.
+func (s *State) lineUp() {
+	s.namespacesMatter, s.labelsMatter = false, false
+	s.pools.Scan(func(p *pool) bool {
+		set := p.settings
+		s.namespacesMatter = s.namespacesMatter || set.QuotaPerNamespace > 0 || len(set.Namespaces)+len(set.NamespaceSelectors) > 0
+		s.labelsMatter = s.labelsMatter || len(set.ServiceSelectors) > 0
+		return true
+	})
+	for _, w := range s.queue.Items() {
+		v, _ := s.service(w.key)
+		s.enqueue(v)
+	}
+}
+
+// serveQueue lets every Service that lacks an address try, the oldest first, and again for as long as one got something:
+// what one shares, an older one may share too. It is called when a fact could have made room.
+func (f *fold) serveQueue() {
+	for f.serveRound() {
+	}
+}
+
+func (f *fold) serveRound() (got bool) {
+	var heads []waiter // of the lines that may still get something, the oldest first
+	for at := (waiter{}); ; {
+		head, ok := f.nextInQueue(at)
+		if !ok {
+			break
+		}
+		heads = append(heads, head)
+		at = waiter{line: head.line, created: 1<<64 - 1}
+	}
+	older := func(a, b waiter) int { return cmp.Compare(a.created, b.created) }
+	slices.SortFunc(heads, older)
+	for len(heads) > 0 {
+		head := heads[0]
+		heads = heads[1:]
+		if !f.serve(head.key, false) {
+			continue
+		}
+		got = true
+		if next, ok := f.nextInQueue(waiter{line: head.line, created: head.created + 1}); ok && next.line == head.line {
+			i, _ := slices.BinarySearchFunc(heads, next, older)
+			heads = slices.Insert(heads, i, next)
+		}
+	}
+	return got
+}
+
+func (s *State) nextInQueue(from waiter) (next waiter, ok bool) {
+	s.queue.Ascend(from, func(w waiter) bool {
+		next, ok = w, true
+		return false
+	})
+	return next, ok
+}
+
+// serve gives a Service the addresses that it lacks, as far as there are any. With tell it says so where it stays
+// without. It reports whether the Service got any.
+func (f *fold) serve(key ServiceKey, tell bool) (got bool) {
+	v, _ := f.service(key)
+	had := v.addresses
+	if n := len(v.addresses); n > 0 && n < len(v.wants()) {
+		a, refused := f.grown(v)
+		switch {
+		case refused == nil:
+			v = f.order(f.allocate(v, a, "the family that it lacked"))
+		case v.spec.FamilyPolicy == event.RequireDualStack: // an eviction took the other family
+			v = f.releaseAll(v, refused.String())
+		}
+	}
+	if len(v.addresses) == 0 {
+		c, refused := f.choose(v)
+		if refused != nil && tell {
+			f.add(Change{Kind: Waiting, Service: key, Reason: refused.String()})
+		}
+		for _, a := range c.addresses {
+			v = f.allocate(v, a, c.rule)
+		}
+	}
+	if len(v.addresses) < len(v.wants()) {
+		f.enqueue(v)
+	} else {
+		f.dequeue(v)
+	}
+	return len(v.addresses) > len(had)
+}
+
+// grown finds the address of the family that a Service lacks beside the one that it has.
+func (s *State) grown(v *service) (netip.Addr, *refusal) {
+	used, _ := s.addressOf(v.addresses[0])
+	family := missing(v, v.addresses)
+	p, ok := s.pool(used.pool)
+	if !ok {
+		return netip.Addr{}, &refusal{kind: poolUnknown, pool: used.pool}
+	}
+	if a, ok := s.pickMissing(v, p, v.addresses, s.quotaLeft(p, v.key.Namespace)); ok {
+		return a, nil
+	}
+	return netip.Addr{}, &refusal{kind: poolFull, pool: p.name, family: family}
+}
