@@ -173,25 +173,64 @@ func (b *balancing) steps() [][]step {
 	return all
 }
 
-// improve does the chain of moves that helps most, false if none helps.
+// improve does the chain of moves that helps most, false if none helps. A ring of moves that costs less than nothing
+// leaves the loads as they are and saves moves; so does a cheap chain to a node that owns one less. Where there is
+// neither, nor a chain that evens out, no plan is better: that is when a flow is of least cost.
 func (b *balancing) improve() bool {
 	steps := b.steps()
+	if ring := b.cheapRing(steps); ring != nil {
+		b.follow(steps, ring)
+		return true
+	}
 	var best []int
 	bestGain, bestCost := 1, 0
 	for from := range b.nodes {
 		cost, before := b.reach(from, steps)
 		for to := range b.nodes {
 			gain := b.loads[from] - b.loads[to]
-			if cost[to] == unreached || gain < 2 || gain < bestGain || gain == bestGain && cost[to] >= bestCost {
+			if to == from || cost[to] == unreached || gain < bestGain || gain == bestGain && cost[to] >= bestCost {
 				continue
 			}
 			best, bestGain, bestCost = chain(before, from, to), gain, cost[to]
 		}
 	}
-	for i := 1; i < len(best); i++ {
-		b.do(steps[best[i-1]][best[i]].from, best[i])
-	}
+	b.follow(steps, best)
 	return len(best) > 0
+}
+
+func (b *balancing) follow(steps [][]step, path []int) {
+	for i := 1; i < len(path); i++ {
+		b.do(steps[path[i-1]][path[i]].from, path[i])
+	}
+}
+
+// cheapRing finds moves in a ring whose cost is below zero; nil if there are none.
+func (b *balancing) cheapRing(steps [][]step) []int {
+	cost, before := make([]int, len(b.nodes)), make([]int, len(b.nodes))
+	last := -1
+	for range b.nodes {
+		last = -1
+		for u := range b.nodes {
+			for w := range b.nodes {
+				if s := steps[u][w]; s.ok && cost[u]+s.cost < cost[w] {
+					cost[w], before[w], last = cost[u]+s.cost, u, w
+				}
+			}
+		}
+	}
+	if last < 0 {
+		return nil
+	}
+	for range b.nodes { // from anywhere behind it into the ring
+		last = before[last]
+	}
+	ring := []int{last}
+	for at := before[last]; at != last; at = before[at] {
+		ring = append(ring, at)
+	}
+	ring = append(ring, last)
+	slices.Reverse(ring)
+	return ring
 }
 
 // improveAlike is improve where all addresses may be on the same nodes: then no chain beats one move from the most to
