@@ -122,10 +122,14 @@ func (e ServiceApplied) Check() error {
 		errs = append(errs, fmt.Errorf("families: %w: one or both of IPv4 and IPv6 are required", ErrInvalid))
 	}
 	for i, f := range e.Families {
-		errs = append(errs, checkOneOf(fmt.Sprintf("families[%d]", i), f, FamilyIPv4, FamilyIPv6))
+		if f != FamilyIPv4 && f != FamilyIPv6 {
+			errs = append(errs, checkOneOf(fmt.Sprintf("families[%d]", i), f, FamilyIPv4, FamilyIPv6))
+		}
 	}
 	for i, p := range e.Ports {
-		errs = append(errs, checkOneOf(fmt.Sprintf("ports[%d].protocol", i), p.Protocol, "TCP", "UDP", "SCTP"))
+		if p.Protocol != "TCP" && p.Protocol != "UDP" && p.Protocol != "SCTP" {
+			errs = append(errs, checkOneOf(fmt.Sprintf("ports[%d].protocol", i), p.Protocol, "TCP", "UDP", "SCTP"))
+		}
 		if p.Port == 0 {
 			errs = append(errs, fmt.Errorf("ports[%d].port: %w: 1 to 65535 is required", i, ErrInvalid))
 		}

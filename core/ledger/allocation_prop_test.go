@@ -171,10 +171,9 @@ func modelText(s *State) string {
 		fmt.Fprintf(&text, "cooling %s: until %d for %s\n", c.addr, c.until, c.keeper)
 		return true
 	})
-	s.pools.Scan(func(p *pool) bool {
+	for _, p := range s.pools.rows {
 		fmt.Fprintf(&text, "pool %s: %s free\n", p.name, p.free)
-		return true
-	})
+	}
 	return text.String()
 }
 

@@ -18,23 +18,59 @@ const (
 	reasonNetworkNotAvailable = "has the condition " + conditionNetworkUnready
 )
 
-// isCandidate tells whether a node may announce an address, and if not, why.
-func (s *State) isCandidate(n *node, a *address) (bool, string) {
-	if why := s.unfitNode(n); why != "" {
-		return false, why
-	}
-	if !hasAddress(n.interfaces, a.addr, nil) {
-		return false, reasonNoInterface
-	}
-	if _, allowed := s.weigh(n, a); !allowed {
-		return false, "is in no announce rule of pool " + a.pool + " for it"
-	}
+// audience is what an address's pool and users ask of the nodes that may announce it: the same for every node.
+type audience struct {
+	addr       netip.Addr
+	pool       string
+	restricted bool                 // the pool has announce rules
+	rules      []event.AnnounceRule // those that count for this address
+	local      []ServiceKey         // users that follow their endpoints
+}
+
+// audienceOf gathers it. A rule counts if its service selectors match every user of the address.
+func (s *State) audienceOf(a *address) audience {
+	who := audience{addr: a.addr, pool: a.pool}
 	for _, key := range a.users {
-		if v, ok := s.service(key); ok && v.spec.TrafficPolicy == event.TrafficLocal && !s.serves(n, key) {
-			return false, "has no serving endpoint of " + key.String() + " (externalTrafficPolicy Local)"
+		if v, ok := s.service(key); ok && v.spec.TrafficPolicy == event.TrafficLocal {
+			who.local = append(who.local, key)
 		}
 	}
-	return true, ""
+	if p, ok := s.pool(a.pool); ok && len(p.settings.Announce) > 0 {
+		who.restricted = true
+		for _, rule := range p.settings.Announce {
+			if s.countsFor(rule, a) {
+				who.rules = append(who.rules, rule)
+			}
+		}
+	}
+	return who
+}
+
+// isCandidate tells whether a node may announce an address, and if not, why.
+func (s *State) isCandidate(n *node, a *address) (bool, string) {
+	_, why := s.judge(n, s.audienceOf(a))
+	return why == "", why
+}
+
+// judge gives the sum of the weights by which the announce rules prefer a node for an address, or why it may not
+// announce it.
+func (s *State) judge(n *node, who audience) (weight int, why string) {
+	if why := s.unfitNode(n); why != "" {
+		return 0, why
+	}
+	if !hasAddress(n.interfaces, who.addr, nil) {
+		return 0, reasonNoInterface
+	}
+	weight, allowed := who.weigh(n)
+	if !allowed {
+		return 0, "is in no announce rule of pool " + who.pool + " for it"
+	}
+	for _, key := range who.local {
+		if !s.serves(n, key) {
+			return 0, "has no serving endpoint of " + key.String() + " (externalTrafficPolicy Local)"
+		}
+	}
+	return weight, ""
 }
 
 // unfitNode says why a node may announce nothing; "" if it may.
@@ -64,17 +100,11 @@ func (s *State) unfitNode(n *node) string {
 	return ""
 }
 
-// weigh applies the announce rules of an address's pool to a node: whether one of them lets it announce the address, and
-// the sum of the weights by which they prefer it. A rule counts if its service selectors match every user of the
-// address; a pool without rules lets every node announce.
-func (s *State) weigh(n *node, a *address) (weight int, allowed bool) {
-	p, ok := s.pool(a.pool)
-	if !ok || len(p.settings.Announce) == 0 {
-		return 0, true
-	}
-	for _, rule := range p.settings.Announce {
-		if !s.countsFor(rule, a) || len(rule.NodeSelectors) > 0 && !matchesAny(rule.NodeSelectors, n.labels) ||
-			!hasAddress(n.interfaces, a.addr, rule.Interfaces) {
+// weigh applies the rules to a node: whether one of them lets it announce the address, and the sum of the weights by
+// which they prefer it. A pool without rules lets every node announce.
+func (who audience) weigh(n *node) (weight int, allowed bool) {
+	for _, rule := range who.rules {
+		if len(rule.NodeSelectors) > 0 && !matchesAny(rule.NodeSelectors, n.labels) || !hasAddress(n.interfaces, who.addr, rule.Interfaces) {
 			continue
 		}
 		allowed = true
@@ -84,7 +114,7 @@ func (s *State) weigh(n *node, a *address) (weight int, allowed bool) {
 			}
 		}
 	}
-	return weight, allowed
+	return weight, allowed || !who.restricted
 }
 
 func (s *State) countsFor(rule event.AnnounceRule, a *address) bool {

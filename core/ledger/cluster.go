@@ -17,7 +17,7 @@ func (f *fold) clusterConfigured(e event.ClusterConfigured) {
 			return
 		}
 	}
-	f.cluster = &e
+	f.cluster, f.announcing = &e, announcingRoleOf(e)
 	f.add(Change{Kind: Configured, Reason: "cluster " + e.Name})
 	f.declareNodes(e.Nodes)
 	f.openPools() // the ingressVIP is kept from everyone but the ingress Service; who has it already keeps it
@@ -33,23 +33,22 @@ func (f *fold) declareNodes(declared []event.DeclaredNode) {
 		old, known := f.node(d.Address)
 		switch {
 		case !known:
-			f.nodes.Set(&node{address: d.Address, role: d.Role})
+			f.nodes.set(&node{address: d.Address, role: d.Role})
 			f.add(Change{Kind: NodeChanged, Node: d.Address, Reason: "declared in pool " + d.Role})
 		case old.role != d.Role:
-			edit(f.nodes, old, func(n *node) { n.role = d.Role })
+			f.nodes.edit(old, func(n *node) { n.role = d.Role })
 		}
 	}
 	var gone []*node
-	f.nodes.Scan(func(n *node) bool {
+	for _, n := range f.nodes.rows {
 		if _, still := roles[n.address.String()]; !still {
 			gone = append(gone, n)
 		}
-		return true
-	})
+	}
 	for _, n := range gone {
-		n = edit(f.nodes, n, func(n *node) { n.role = "" })
+		n = f.nodes.edit(n, func(n *node) { n.role = "" })
 		f.reviewNode(n.address, "is no longer declared")
-		f.nodes.Delete(n)
+		f.nodes.remove(n)
 		f.add(Change{Kind: NodeChanged, Node: n.address, Reason: "no longer declared"})
 	}
 	f.reviewAllNodes("no longer announces")
@@ -57,11 +56,10 @@ func (f *fold) declareNodes(declared []event.DeclaredNode) {
 
 // announcingRole is the pool that announces addresses: the load-balancer nodes where there are any, else the
 // control-plane nodes.
-func (s *State) announcingRole() string {
-	if s.cluster == nil {
-		return ""
-	}
-	for _, d := range s.cluster.Nodes {
+func (s *State) announcingRole() string { return s.announcing }
+
+func announcingRoleOf(e event.ClusterConfigured) string {
+	for _, d := range e.Nodes {
 		if d.Role == event.RoleLoadBalancer {
 			return event.RoleLoadBalancer
 		}

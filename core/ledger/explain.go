@@ -235,17 +235,17 @@ func (s *State) explainList(e *Explanation, a *address) {
 	places := [ListLength]string{"owner", "first standby", "second standby"}
 	for i, m := range a.list {
 		n, _ := s.node(m.Node)
-		weight, _ := s.weigh(n, a)
+		weight, _ := s.judge(n, s.audienceOf(a))
 		detail := fmt.Sprintf("%s, incarnation %d, since fact %d; owns %d addresses", s.describe(m.Node), m.Incarnation, a.version, n.owned)
 		if weight > 0 {
 			detail += fmt.Sprintf(", preferred by %d", weight)
 		}
 		e.add(places[i]+" of "+a.addr.String(), yes, detail, event.NodeLeft{Address: m.Node}.Entity())
 	}
-	s.nodes.Scan(func(n *node) bool {
+	for _, n := range s.nodes.rows {
 		listed := slices.ContainsFunc(a.list, func(m Member) bool { return m.Node == n.address })
 		if n.role != s.announcingRole() || listed {
-			return true
+			continue
 		}
 		rule := "candidate for " + a.addr.String()
 		if ok, why := s.isCandidate(n, a); ok {
@@ -253,8 +253,7 @@ func (s *State) explainList(e *Explanation, a *address) {
 		} else {
 			e.add(rule, no, s.describe(n.address)+" "+why, event.NodeLeft{Address: n.address}.Entity())
 		}
-		return true
-	})
+	}
 }
 
 // ExplainNode says whether a node may announce, and what it does; false if it is not declared.

@@ -3,9 +3,11 @@ package ledger
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"viplog/core/event"
 	"viplog/core/log"
@@ -49,12 +51,11 @@ func owners(s *State) map[netip.Addr][]Member {
 // spread is the difference between the most and the least loaded joined node.
 func spread(s *State) int {
 	least, most := 1<<30, 0
-	s.nodes.Scan(func(n *node) bool {
+	for _, n := range s.nodes.rows {
 		if n.status == nodeJoined {
 			least, most = min(least, n.owned), max(most, n.owned)
 		}
-		return true
-	})
+	}
 	return most - least
 }
 
@@ -312,13 +313,23 @@ func BenchmarkApplyService(b *testing.B) {
 				apply(s, e)
 			}
 			withServices(s, n)
+			runtime.GC()
+			var applying, deleting time.Duration
 			i := 0
+			b.ReportAllocs()
 			for b.Loop() {
-				name := fmt.Sprint("new", i)
-				apply(s, declared(name))
-				apply(s, event.ServiceDeleted{Namespace: "default", Name: name, Source: "test"})
+				e := declared(fmt.Sprint("new", i))
+				seq := s.Sequence() + 1
+				start := time.Now()
+				s.Apply(e, seq, int64(seq))
+				applied := time.Now()
+				s.Apply(event.ServiceDeleted{Namespace: e.Namespace, Name: e.Name, Source: e.Source}, seq+1, int64(seq))
+				applying += applied.Sub(start)
+				deleting += time.Since(applied)
 				i++
 			}
+			b.ReportMetric(float64(applying.Nanoseconds())/float64(i), "ns/applied")
+			b.ReportMetric(float64(deleting.Nanoseconds())/float64(i), "ns/deleted")
 		})
 	}
 }

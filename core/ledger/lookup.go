@@ -12,7 +12,7 @@ func (s *State) ServiceSpec(key ServiceKey) (event.ServiceApplied, bool) {
 	if !ok {
 		return event.ServiceApplied{}, false
 	}
-	return v.spec, true
+	return *v.spec, true
 }
 
 // ServicesOf lists the Services of a source, by namespace and name.

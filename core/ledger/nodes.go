@@ -28,7 +28,7 @@ func (f *fold) nodeJoined(e event.NodeJoined) {
 		f.endIncarnation(n, nodeLeft, "restarted")
 		n, _ = f.node(e.Address)
 	}
-	edit(f.nodes, n, func(n *node) {
+	f.nodes.edit(n, func(n *node) {
 		n.status, n.incarnation = nodeJoined, f.seq
 		n.name, n.startID, n.machineID, n.key, n.rules = e.Name, e.StartID, e.MachineID, e.Key, e.Rules
 		n.interfaces = e.Interfaces
@@ -45,7 +45,7 @@ func (f *fold) nodeChanged(e event.NodeChanged) {
 	if !ok {
 		return
 	}
-	edit(f.nodes, n, func(n *node) { n.interfaces = e.Interfaces })
+	f.nodes.edit(n, func(n *node) { n.interfaces = e.Interfaces })
 	f.add(Change{Kind: NodeChanged, Node: e.Address, Reason: "interfaces changed"})
 	f.reviewNode(e.Address, "has no interface for it")
 	f.refillShort("has an interface for it again")
@@ -72,7 +72,7 @@ func (f *fold) nodeFailed(e event.NodeFailed) {
 }
 
 func (f *fold) endIncarnation(n *node, status nodeStatus, reason string) {
-	edit(f.nodes, n, func(n *node) { n.status = status })
+	f.nodes.edit(n, func(n *node) { n.status = status })
 	f.add(Change{Kind: NodeChanged, Node: n.address, Reason: reason})
 	f.dropNode(n.address, reason)
 }
@@ -86,7 +86,7 @@ func (f *fold) nodeDrained(a netip.Addr, drained bool, why string) {
 	case n.drained == drained:
 		return
 	}
-	edit(f.nodes, n, func(n *node) { n.drained = drained })
+	f.nodes.edit(n, func(n *node) { n.drained = drained })
 	reason := "drained"
 	if why != "" {
 		reason += ": " + why
@@ -122,7 +122,7 @@ func (f *fold) nodeLabelled(e event.NodeLabelled) {
 		f.reject("node %s: the cluster file does not declare it", e.Address)
 		return
 	}
-	edit(f.nodes, n, func(n *node) { n.labels, n.taints, n.conditions = e.Labels, e.Taints, e.Conditions })
+	f.nodes.edit(n, func(n *node) { n.labels, n.taints, n.conditions = e.Labels, e.Taints, e.Conditions })
 	f.add(Change{Kind: NodeChanged, Node: e.Address, Reason: "labels, taints or conditions changed"})
 	f.reviewNode(e.Address, "may no longer announce it")
 	f.refillShort("may announce it again")

@@ -85,7 +85,7 @@ func (f *fold) poolAdded(spec event.Pool) {
 	if !f.rangesFit(spec) {
 		return
 	}
-	f.pools.Set(&pool{name: spec.Name, spec: spec})
+	f.pools.set(&pool{name: spec.Name, spec: spec})
 	f.add(Change{Kind: Configured, Reason: "pool " + spec.Name + " added"})
 	f.openPools()
 	f.serveQueue()
@@ -125,7 +125,7 @@ func (f *fold) poolEdited(spec event.Pool) {
 	case !f.rangesFit(spec):
 		return
 	}
-	edit(f.pools, old, func(p *pool) { p.spec = spec })
+	f.pools.edit(old, func(p *pool) { p.spec = spec })
 	f.add(Change{Kind: Configured, Reason: "pool " + spec.Name + " edited"})
 	f.openPools()
 	f.evict(old)
@@ -142,7 +142,7 @@ func (f *fold) poolRemoved(name string) {
 		f.reject("pool %s: it cannot be removed (onEdit: refuse)", name)
 		return
 	}
-	f.pools.Delete(old)
+	f.pools.remove(old)
 	f.add(Change{Kind: Configured, Reason: "pool " + name + " removed"})
 	f.openPools()
 	f.evict(old)
@@ -176,14 +176,10 @@ func (p *pool) onEdit() string { return cmp.Or(p.settings.OnEdit, event.OnEditRe
 // what is free. Addresses in use stay in use, and count as the pool's whose ranges they lie in; what left its pool stops
 // cooling.
 func (s *State) openPools() {
-	var pools []*pool
+	pools := slices.Clone(s.pools.rows)
 	s.ranges = nil
-	s.pools.Scan(func(p *pool) bool {
-		pools = append(pools, p)
-		return true
-	})
 	for i, p := range pools {
-		pools[i] = edit(s.pools, p, func(p *pool) {
+		pools[i] = s.pools.edit(p, func(p *pool) {
 			p.ranges, p.settings = rangesOf(p.spec), s.settingsOf(p.name)
 			p.excluded = setOf(p.settings.Exclude)
 			p.free, p.capacity, p.assigned = ipset.Count{}, ipset.Count{}, 0
@@ -234,7 +230,7 @@ func (s *State) relabel() {
 			s.countUses(a, +1)
 		}
 		if p, ok := s.pool(a.pool); ok {
-			edit(s.pools, p, func(p *pool) { p.assigned++ })
+			s.pools.edit(p, func(p *pool) { p.assigned++ })
 		}
 	}
 }
@@ -286,7 +282,7 @@ func (s *State) openPool(p *pool) {
 	for r := range free.Ranges() {
 		s.free.AddRange(r)
 	}
-	edit(s.pools, p, func(p *pool) { p.free, p.capacity = free.Count(), capacity })
+	s.pools.edit(p, func(p *pool) { p.free, p.capacity = free.Count(), capacity })
 }
 
 func (s *State) settingsOf(name string) event.PoolSettings {
@@ -316,7 +312,7 @@ func (s *State) countFree(a netip.Addr, add func(free, one ipset.Count) ipset.Co
 		panic("ledger: a free address belongs to a pool: " + a.String())
 	}
 	p, _ := s.pool(r.pool)
-	edit(s.pools, p, func(p *pool) { p.free = add(p.free, ipset.CountOf(netipx.IPRangeFrom(a, a))) })
+	s.pools.edit(p, func(p *pool) { p.free = add(p.free, ipset.CountOf(netipx.IPRangeFrom(a, a))) })
 }
 
 // isReserved tells whether an address is kept for the ingress Service: the ingressVIP, once it lies in a pool.

@@ -47,7 +47,7 @@ func (s *State) dequeue(v *service) *service {
 // lineOf names what decides whether a Service gets an address. One that names addresses or shares stands in a line of
 // its own: what others take may help it.
 func (s *State) lineOf(v *service) string {
-	e := &v.spec
+	e := v.spec
 	torn := e.FamilyPolicy == event.RequireDualStack && len(v.addresses) > 0 // an eviction took one of two
 	if e.SharingKey != "" || len(e.RequestedAddresses) > 0 || len(e.StatusAddresses) > 0 || s.isIngress(v.key) || torn {
 		return fmt.Sprintf("own %d", v.created)
@@ -73,12 +73,11 @@ func (s *State) lineOf(v *service) string {
 // Services alike.
 func (s *State) lineUp() {
 	s.namespacesMatter, s.labelsMatter = false, false
-	s.pools.Scan(func(p *pool) bool {
+	for _, p := range s.pools.rows {
 		set := p.settings
 		s.namespacesMatter = s.namespacesMatter || set.QuotaPerNamespace > 0 || len(set.Namespaces)+len(set.NamespaceSelectors) > 0
 		s.labelsMatter = s.labelsMatter || len(set.ServiceSelectors) > 0
-		return true
-	})
+	}
 	for _, w := range s.queue.Items() {
 		v, _ := s.service(w.key)
 		s.enqueue(v)

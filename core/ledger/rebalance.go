@@ -21,12 +21,9 @@ func (s *State) RebalanceDue(nowNanos int64) bool {
 	if nowNanos-s.refilled >= RebalanceAfter {
 		return true
 	}
-	all := true
-	s.nodes.Scan(func(n *node) bool {
-		all = n.role != s.announcingRole() || n.drained || n.status == nodeJoined
-		return all
+	return !slices.ContainsFunc(s.nodes.rows, func(n *node) bool {
+		return n.role == s.announcingRole() && !n.drained && n.status != nodeJoined
 	})
-	return all
 }
 
 // rebalanceRequested evens out the number of addresses per node with the fewest moves. Standbys of a moved address are
@@ -65,11 +62,7 @@ type placement struct{ set, owner, home int }
 // moves anyway 0, and moving one back -1. An address moves only among the nodes that its pool's rules prefer most, and to
 // them if its owner is none of them.
 func (s *State) planRebalance() []move {
-	b := &balancing{groups: map[placement][]*address{}}
-	s.nodes.Scan(func(n *node) bool {
-		b.nodes = append(b.nodes, n)
-		return true
-	})
+	b := &balancing{nodes: s.nodes.rows, groups: map[placement][]*address{}}
 	b.loads = make([]int, len(b.nodes))
 	s.addresses.Scan(func(a *address) bool {
 		if len(a.list) > 0 {
@@ -112,12 +105,12 @@ func (b *balancing) place(s *State, a *address) {
 func (b *balancing) preferred(s *State, a *address) []bool {
 	may := make([]bool, len(b.nodes))
 	highest := -1 << 62
+	who := s.audienceOf(a)
 	for i, n := range b.nodes {
-		ok, _ := s.isCandidate(n, a)
-		if !ok {
+		weight, why := s.judge(n, who)
+		if why != "" {
 			continue
 		}
-		weight, _ := s.weigh(n, a)
 		if weight > highest {
 			highest = weight
 			clear(may)

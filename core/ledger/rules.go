@@ -30,16 +30,11 @@ func (f *fold) rulesAdopted(e event.RulesAdopted) {
 		f.reject("rules %d: this version knows rules up to %d", e.Rules, RulesKnown)
 		return
 	}
-	var behind *node
-	f.nodes.Scan(func(n *node) bool {
+	for _, n := range f.nodes.rows {
 		if n.status == nodeJoined && n.rules < e.Rules {
-			behind = n
+			f.reject("rules %d: node %s knows rules up to %d", e.Rules, f.describe(n.address), n.rules)
+			return
 		}
-		return behind == nil
-	})
-	if behind != nil {
-		f.reject("rules %d: node %s knows rules up to %d", e.Rules, f.describe(behind.address), behind.rules)
-		return
 	}
 	f.rules = e.Rules
 	f.add(Change{Kind: Configured, Reason: fmt.Sprintf("rules %d", e.Rules)})
@@ -50,13 +45,12 @@ func (f *fold) rulesAdopted(e event.RulesAdopted) {
 func (s *State) RulesDue() uint64 {
 	due := uint64(RulesKnown)
 	joined := false
-	s.nodes.Scan(func(n *node) bool {
+	for _, n := range s.nodes.rows {
 		if n.status == nodeJoined {
 			joined = true
 			due = min(due, n.rules)
 		}
-		return true
-	})
+	}
 	if !joined || due <= s.rules {
 		return 0
 	}

@@ -14,7 +14,7 @@ func (f *fold) serviceApplied(e event.ServiceApplied) {
 	old, known := f.service(key)
 	switch {
 	case !known:
-		f.services.Set(&service{key: key, created: f.seq, spec: e})
+		f.services.Set(&service{key: key, created: f.seq, spec: &e})
 		f.serve(key, true)
 		return
 	case old.spec.Source != e.Source:
@@ -38,7 +38,7 @@ func (f *fold) respecify(v *service, e event.ServiceApplied) *service {
 		used, _ := f.addressOf(a)
 		f.countUses(used, -1)
 	}
-	v = edit(f.services, v, func(v *service) { v.spec = e })
+	v = edit(f.services, v, func(v *service) { v.spec = &e })
 	for _, a := range v.addresses {
 		used, _ := f.addressOf(a)
 		f.countUses(used, +1)
@@ -46,7 +46,7 @@ func (f *fold) respecify(v *service, e event.ServiceApplied) *service {
 	return v
 }
 
-func sameSharing(a, b event.ServiceApplied) bool {
+func sameSharing(a, b *event.ServiceApplied) bool {
 	return a.SharingKey == b.SharingKey && a.TrafficPolicy == b.TrafficPolicy &&
 		slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Selector, b.Selector)
 }
@@ -178,12 +178,13 @@ func (f *fold) allocate(v *service, a netip.Addr, reason string) *service {
 	f.uncool(a)
 	f.takeFree(a)
 	p, _ := f.pool(r.pool)
-	edit(f.pools, p, func(p *pool) { p.assigned++ })
+	f.pools.edit(p, func(p *pool) { p.assigned++ })
 	used := &address{addr: a, pool: r.pool, users: []ServiceKey{v.key}}
 	f.addresses.Set(used)
 	f.countUses(used, +1)
-	f.short.Set(a)
-	f.refill(a, reasonLeastLoaded)
+	if f.refill(a, reasonLeastLoaded) == 0 {
+		f.short.Set(a)
+	}
 	return v
 }
 
@@ -218,7 +219,7 @@ func (f *fold) release(v *service, a netip.Addr, reason string) *service {
 	f.addresses.Delete(used)
 	f.short.Delete(a)
 	if p, ok := f.pool(used.pool); ok {
-		edit(f.pools, p, func(p *pool) { p.assigned-- })
+		f.pools.edit(p, func(p *pool) { p.assigned-- })
 	}
 	f.setAside(a, v.key)
 	return v

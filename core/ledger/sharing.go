@@ -12,7 +12,7 @@ import (
 // mayShare tells whether two Services may use one address, and if not, why. MetalLB's conditions, but for Local
 // Services without a selector: theirs would be announced by where nobody's endpoints are.
 func mayShare(v, user *service) (bool, refusalKind) {
-	a, b := &v.spec, &user.spec
+	a, b := v.spec, user.spec
 	switch {
 	case a.SharingKey == "" || a.SharingKey != b.SharingKey:
 		return false, sharingKeysDiffer

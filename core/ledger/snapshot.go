@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/tidwall/btree"
 
@@ -94,9 +95,9 @@ func (s *State) code(c *codec) {
 	s.voters.before.code(c)
 	c.flag(&s.starved)
 	code(c, &s.refilled)
-	tree(c, s.pools, (*pool).code)
+	rows(c, &s.pools, (*pool).code)
 	tree(c, s.namespaces, (*namespace).code)
-	tree(c, s.nodes, (*node).code)
+	rows(c, &s.nodes, (*node).code)
 	tree(c, s.services, (*service).code)
 	tree(c, s.endpoints, (*endpoints).code)
 	tree(c, s.addresses, (*address).code)
@@ -124,6 +125,19 @@ func tree[T any](c *codec, t *btree.BTreeG[*T], each func(*T, *codec)) {
 		}
 		t.Load(record)
 		last = record
+	}
+}
+
+// rows is tree for a table.
+func rows[T any](c *codec, t *table[T], each func(*T, *codec)) {
+	list(c, &t.rows, func(c *codec, record **T) {
+		if c.reading {
+			*record = new(T)
+		}
+		each(*record, c)
+	})
+	if !slices.IsSortedFunc(t.rows, t.compare) {
+		c.fail()
 	}
 }
 
@@ -202,7 +216,10 @@ func (n *node) code(c *codec) {
 func (v *service) code(c *codec) {
 	c.number(&v.created)
 	addrs(c, &v.addresses)
-	codeService(c, &v.spec)
+	if c.reading {
+		v.spec = &event.ServiceApplied{}
+	}
+	codeService(c, v.spec)
 	v.key = ServiceKey{v.spec.Namespace, v.spec.Name}
 }
 
@@ -242,6 +259,9 @@ func (a *address) code(c *codec) {
 
 // rebuild makes the derived fields anew.
 func (s *State) rebuild() error {
+	if s.cluster != nil {
+		s.announcing = announcingRoleOf(*s.cluster)
+	}
 	missing := false
 	s.addresses.Scan(func(a *address) bool {
 		for _, key := range a.users {

@@ -25,9 +25,9 @@ type State struct {
 	options event.SettingsChanged
 	voters  voterSets
 
-	pools      *btree.BTreeG[*pool]
+	pools      table[pool]
 	namespaces *btree.BTreeG[*namespace]
-	nodes      *btree.BTreeG[*node]
+	nodes      table[node]
 	services   *btree.BTreeG[*service]
 	endpoints  *btree.BTreeG[*endpoints]
 	addresses  *btree.BTreeG[*address] // those in use
@@ -37,6 +37,8 @@ type State struct {
 	// the ledger time at which a node first joined after that. Together they ask for one rebalance.
 	starved  bool
 	refilled int64
+
+	announcing string // derived: the role whose nodes announce; "" before the first cluster
 
 	namespacesMatter, labelsMatter bool // derived: whether they decide which pools serve a Service
 
@@ -62,9 +64,9 @@ func New(logID string) *State {
 	return &State{
 		logID:      logID,
 		options:    event.DefaultSettings(),
-		pools:      treeOf(func(a, b *pool) bool { return a.name < b.name }),
+		pools:      table[pool]{compare: func(a, b *pool) int { return strings.Compare(a.name, b.name) }},
 		namespaces: treeOf(func(a, b *namespace) bool { return a.name < b.name }),
-		nodes:      treeOf(func(a, b *node) bool { return a.address.Less(b.address) }),
+		nodes:      table[node]{compare: func(a, b *node) int { return a.address.Compare(b.address) }},
 		services:   treeOf(func(a, b *service) bool { return a.key.Less(b.key) }),
 		endpoints:  treeOf(func(a, b *endpoints) bool { return a.key.Less(b.key) }),
 		addresses:  treeOf(func(a, b *address) bool { return a.addr.Less(b.addr) }),
@@ -89,9 +91,7 @@ func treeOf[T any](less func(a, b T) bool) *btree.BTreeG[T] {
 // Clone makes an independent copy in O(1): trees are shared until one side writes.
 func (s *State) Clone() *State {
 	c := *s
-	c.pools = s.pools.Copy()
 	c.namespaces = s.namespaces.Copy()
-	c.nodes = s.nodes.Copy()
 	c.services = s.services.Copy()
 	c.endpoints = s.endpoints.Copy()
 	c.addresses = s.addresses.Copy()
@@ -190,9 +190,9 @@ type namespace struct {
 
 type service struct {
 	key       ServiceKey
-	created   uint64 // the sequence of the fact that created it: its place in the queue
-	spec      event.ServiceApplied
-	addresses []netip.Addr // in the order of the families that it wants; none: waiting
+	created   uint64                // the sequence of the fact that created it: its place in the queue
+	spec      *event.ServiceApplied // never written: records share it
+	addresses []netip.Addr          // in the order of the families that it wants; none: waiting
 
 	line string // derived: the line of the queue in which it stands; "" for none
 }
@@ -219,9 +219,13 @@ type address struct {
 	version uint64       // the sequence of the fact that last changed the list
 }
 
-func (s *State) pool(name string) (*pool, bool) { return s.pools.Get(&pool{name: name}) }
+func (s *State) pool(name string) (*pool, bool) {
+	return s.pools.at(func(p *pool) int { return strings.Compare(p.name, name) })
+}
 
-func (s *State) node(address netip.Addr) (*node, bool) { return s.nodes.Get(&node{address: address}) }
+func (s *State) node(address netip.Addr) (*node, bool) {
+	return s.nodes.at(func(n *node) int { return n.address.Compare(address) })
+}
 
 func (s *State) service(key ServiceKey) (*service, bool) { return s.services.Get(&service{key: key}) }
 

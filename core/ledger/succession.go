@@ -76,7 +76,7 @@ func (s *State) index(a *address, by int) {
 		}
 		if position == 0 {
 			if n, ok := s.node(m.Node); ok {
-				edit(s.nodes, n, func(n *node) { n.owned += by })
+				s.nodes.edit(n, func(n *node) { n.owned += by })
 			}
 			continue
 		}
@@ -95,15 +95,21 @@ func (s *State) backed(b backing) int {
 	return found.count
 }
 
+// candidate is a node that may announce an address, and how much the announce rules prefer it.
+type candidate struct {
+	*node
+	weight int
+}
+
 // candidates are the nodes that may announce an address, in the order of their addresses.
-func (s *State) candidates(a *address) []*node {
-	var all []*node
-	s.nodes.Scan(func(n *node) bool {
-		if ok, _ := s.isCandidate(n, a); ok {
-			all = append(all, n)
+func (s *State) candidates(a *address) []candidate {
+	all := make([]candidate, 0, len(s.nodes.rows))
+	who := s.audienceOf(a)
+	for _, n := range s.nodes.rows {
+		if weight, why := s.judge(n, who); why == "" {
+			all = append(all, candidate{n, weight})
 		}
-		return true
-	})
+	}
 	return all
 }
 
@@ -111,27 +117,26 @@ func (s *State) candidates(a *address) []*node {
 // among equals for an owner the one with the least (addresses owned, hash), for a standby the one with the least
 // (addresses of this owner that it already backs at this position, addresses owned, hash). So the spread of arrivals is
 // even, and a death scatters its load.
-func (s *State) next(a *address, list []Member, candidates []*node) *node {
-	var best *node
-	var bestWeight, bestBacked int
-	for _, n := range candidates {
-		if slices.ContainsFunc(list, func(m Member) bool { return m.Node == n.address }) {
+func (s *State) next(a *address, list []Member, candidates []candidate) *node {
+	var best candidate
+	var bestBacked int
+	for _, c := range candidates {
+		if slices.ContainsFunc(list, func(m Member) bool { return m.Node == c.address }) {
 			continue
 		}
 		backed := 0
 		if len(list) > 0 {
-			backed = s.backed(backing{owner: list[0].Node, position: len(list), node: n.address})
+			backed = s.backed(backing{owner: list[0].Node, position: len(list), node: c.address})
 		}
-		weight, _ := s.weigh(n, a)
-		if best != nil {
-			order := cmp.Or(cmp.Compare(bestWeight, weight), cmp.Compare(backed, bestBacked), cmp.Compare(n.owned, best.owned))
-			if order > 0 || order == 0 && rank(n.address, a.addr) >= rank(best.address, a.addr) {
+		if best.node != nil {
+			order := cmp.Or(cmp.Compare(best.weight, c.weight), cmp.Compare(backed, bestBacked), cmp.Compare(c.owned, best.owned))
+			if order > 0 || order == 0 && rank(c.address, a.addr) >= rank(best.address, a.addr) {
 				continue
 			}
 		}
-		best, bestWeight, bestBacked = n, weight, backed
+		best, bestBacked = c, backed
 	}
-	return best
+	return best.node
 }
 
 // rank breaks ties: the first 8 bytes of SHA-256(node, 0, address), as text.
@@ -172,15 +177,16 @@ func (s *State) entry(list []Member, n *node) int {
 
 // refill completes one list at its tail. An address that no node at all could announce makes the ledger ask for a
 // rebalance once nodes are back; one that only waits for an endpoint does not.
-func (f *fold) refill(addr netip.Addr, reason string) {
+func (f *fold) refill(addr netip.Addr, reason string) (length int) {
 	a, ok := f.addressOf(addr)
 	if !ok || len(a.list) == ListLength {
-		return
+		return ListLength
 	}
 	a = f.setList(a, f.complete(a, a.list), reason)
 	if len(a.list) == 0 && !f.starved && len(f.candidates(&address{addr: addr, pool: a.pool})) == 0 {
 		f.starved, f.refilled = true, 0
 	}
+	return len(a.list)
 }
 
 func (f *fold) refillShort(reason string) {

@@ -141,13 +141,12 @@ func (s *State) whyUnowned(a *address) string {
 		return ""
 	}
 	var whys []string
-	s.nodes.Scan(func(n *node) bool {
+	for _, n := range s.nodes.rows {
 		if n.role == s.announcingRole() {
 			_, why := s.isCandidate(n, a)
 			whys = append(whys, s.describe(n.address)+" "+why)
 		}
-		return true
-	})
+	}
 	if len(whys) == 0 {
 		return "no owner: " + reasonNoAnnouncingNode
 	}
@@ -157,8 +156,8 @@ func (s *State) whyUnowned(a *address) string {
 
 // PoolViews lists the pools by name.
 func (s *State) PoolViews() []PoolView {
-	views := make([]PoolView, 0, s.pools.Len())
-	s.pools.Scan(func(p *pool) bool {
+	views := make([]PoolView, 0, len(s.pools.rows))
+	for _, p := range s.pools.rows {
 		view := PoolView{
 			Name: p.name, Addresses: slices.Clone(p.spec.Addresses),
 			Capacity: p.capacity, Assigned: p.assigned, Available: p.free, Cooling: s.coolingOf(p.name),
@@ -170,8 +169,7 @@ func (s *State) PoolViews() []PoolView {
 			}
 		}
 		views = append(views, view)
-		return true
-	})
+	}
 	slices.SortStableFunc(views, func(a, b PoolView) int { return CompareNames(a.Name, b.Name) })
 	return views
 }
@@ -190,8 +188,8 @@ func (s *State) coolingOf(pool string) (n int) {
 
 // NodeViews lists the declared nodes by name; replicas says how far each has folded.
 func (s *State) NodeViews(replicas map[netip.Addr]Progress) []NodeView {
-	views := make([]NodeView, 0, s.nodes.Len())
-	s.nodes.Scan(func(n *node) bool {
+	views := make([]NodeView, 0, len(s.nodes.rows))
+	for _, n := range s.nodes.rows {
 		progress := replicas[n.address]
 		view := NodeView{
 			Name: s.describe(n.address), Address: n.address.String(), Roles: s.rolesOf(n),
@@ -207,8 +205,7 @@ func (s *State) NodeViews(replicas map[netip.Addr]Progress) []NodeView {
 			}
 		}
 		views = append(views, view)
-		return true
-	})
+	}
 	slices.SortStableFunc(views, func(a, b NodeView) int { return CompareNames(a.Name, b.Name) })
 	return views
 }
@@ -230,24 +227,20 @@ func (s *State) rolesOf(n *node) []string {
 
 // NodeNamed finds a declared node by its name or address.
 func (s *State) NodeNamed(name string) (NodeIdentity, bool) {
-	var found NodeIdentity
-	ok := false
-	s.nodes.Scan(func(n *node) bool {
+	for _, n := range s.nodes.rows {
 		if n.name == name || n.address.String() == name {
-			found, ok = s.identity(n), true
+			return s.identity(n), true
 		}
-		return !ok
-	})
-	return found, ok
+	}
+	return NodeIdentity{}, false
 }
 
 // Nodes lists the declared nodes in the order of their addresses.
 func (s *State) Nodes() []NodeIdentity {
-	var all []NodeIdentity
-	s.nodes.Scan(func(n *node) bool {
+	all := make([]NodeIdentity, 0, len(s.nodes.rows))
+	for _, n := range s.nodes.rows {
 		all = append(all, s.identity(n))
-		return true
-	})
+	}
 	return all
 }
 
