@@ -33,7 +33,7 @@ func (f *fold) declareNodes(declared []event.DeclaredNode) {
 		old, known := f.node(d.Address)
 		switch {
 		case !known:
-			f.nodes.set(&node{address: d.Address, role: d.Role})
+			f.nodes.set(f.newNode(d.Address, d.Role))
 			f.add(Change{Kind: NodeChanged, Node: d.Address, Reason: "declared in pool " + d.Role})
 		case old.role != d.Role:
 			f.nodes.edit(old, func(n *node) { n.role = d.Role })

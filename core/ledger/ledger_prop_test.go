@@ -225,8 +225,8 @@ func sameDerived(a, b *State) string {
 		return "standings differ"
 	case !slices.Equal(a.short.Items(), b.short.Items()):
 		return fmt.Sprintf("short lists differ: %v, %v", a.short.Items(), b.short.Items())
-	case !slices.Equal(a.backs.Items(), b.backs.Items()):
-		return "backings differ"
+	case backings(a) != backings(b):
+		return "backings differ: " + backings(a) + ", " + backings(b)
 	case fmt.Sprint(a.PoolViews()) != fmt.Sprint(b.PoolViews()):
 		return "pool figures differ"
 	case fmt.Sprint(a.NodeViews(nil)) != fmt.Sprint(b.NodeViews(nil)):
@@ -350,4 +350,15 @@ func invariant(s *State) string {
 func inCapacity(s *State, name string, a netip.Addr) bool {
 	p, _ := s.pool(name)
 	return p.holds(a) && !p.isAvoided(a) && !p.excluded.Contains(a)
+}
+
+// backings is who backs whom how often, by the nodes' addresses.
+func backings(s *State) string {
+	var text strings.Builder
+	for _, owner := range s.nodes.rows {
+		for _, other := range s.nodes.rows {
+			fmt.Fprintln(&text, owner.address, owner.owned, other.address, owner.backedBy(other, 1), owner.backedBy(other, 2))
+		}
+	}
+	return text.String()
 }

@@ -30,8 +30,10 @@ func (f *fold) nodeJoined(e event.NodeJoined) {
 	}
 	f.nodes.edit(n, func(n *node) {
 		n.status, n.incarnation = nodeJoined, f.seq
-		n.name, n.startID, n.machineID, n.key, n.rules = e.Name, e.StartID, e.MachineID, e.Key, e.Rules
-		n.interfaces = e.Interfaces
+		n.learn(func(f *nodeFacts) {
+			f.name, f.startID, f.machineID, f.key, f.rules = e.Name, e.StartID, e.MachineID, e.Key, e.Rules
+			f.interfaces = e.Interfaces
+		})
 	})
 	if f.starved && f.refilled == 0 {
 		f.refilled = f.time
@@ -45,7 +47,7 @@ func (f *fold) nodeChanged(e event.NodeChanged) {
 	if !ok {
 		return
 	}
-	f.nodes.edit(n, func(n *node) { n.interfaces = e.Interfaces })
+	f.nodes.edit(n, func(n *node) { n.learn(func(f *nodeFacts) { f.interfaces = e.Interfaces }) })
 	f.add(Change{Kind: NodeChanged, Node: e.Address, Reason: "interfaces changed"})
 	f.reviewNode(e.Address, "has no interface for it")
 	f.refillShort("has an interface for it again")
@@ -122,7 +124,9 @@ func (f *fold) nodeLabelled(e event.NodeLabelled) {
 		f.reject("node %s: the cluster file does not declare it", e.Address)
 		return
 	}
-	f.nodes.edit(n, func(n *node) { n.labels, n.taints, n.conditions = e.Labels, e.Taints, e.Conditions })
+	f.nodes.edit(n, func(n *node) {
+		n.learn(func(f *nodeFacts) { f.labels, f.taints, f.conditions = e.Labels, e.Taints, e.Conditions })
+	})
 	f.add(Change{Kind: NodeChanged, Node: e.Address, Reason: "labels, taints or conditions changed"})
 	f.reviewNode(e.Address, "may no longer announce it")
 	f.refillShort("may announce it again")

@@ -16,7 +16,9 @@ func spreadOfFirstStandbys(s *State, nodes int) int {
 		least, most := 1<<30, 0
 		for other := range nodes {
 			if other != owner {
-				n := s.backed(backing{owner: nodeAddress(owner), position: 1, node: nodeAddress(other)})
+				o, _ := s.node(nodeAddress(owner))
+				b, _ := s.node(nodeAddress(other))
+				n := o.backedBy(b, 1)
 				least, most = min(least, n), max(most, n)
 			}
 		}

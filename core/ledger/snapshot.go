@@ -189,6 +189,9 @@ func (p *pool) code(c *codec) {
 }
 
 func (n *node) code(c *codec) {
+	if c.reading {
+		n.nodeFacts = &nodeFacts{}
+	}
 	c.addr(&n.address)
 	c.text(&n.role)
 	code(c, &n.status)
@@ -259,6 +262,9 @@ func (a *address) code(c *codec) {
 
 // rebuild makes the derived fields anew.
 func (s *State) rebuild() error {
+	for i, n := range s.nodes.rows {
+		n.slot = i
+	}
 	if s.cluster != nil {
 		s.announcing = announcingRoleOf(*s.cluster)
 	}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/btree"
@@ -53,7 +54,6 @@ type State struct {
 	kept      *btree.BTreeG[cooling]    // derived: coolings by the name they are kept for
 	stands    *btree.BTreeG[standing]   // derived: which lists a node is in
 	short     *btree.BTreeG[netip.Addr] // derived: addresses whose list is shorter than ListLength
-	backs     *btree.BTreeG[backing]    // derived: how often a node backs an owner, per position
 }
 
 // ListLength is how many nodes a succession list names at most: the owner and two standbys.
@@ -80,7 +80,6 @@ func New(logID string) *State {
 		kept:       treeOf(cooling.lessByName),
 		stands:     treeOf(standing.less),
 		short:      treeOf(netip.Addr.Less),
-		backs:      treeOf(backing.less),
 	}
 }
 
@@ -105,7 +104,6 @@ func (s *State) Clone() *State {
 	c.kept = s.kept.Copy()
 	c.stands = s.stands.Copy()
 	c.short = s.short.Copy()
-	c.backs = s.backs.Copy()
 	return &c
 }
 
@@ -156,18 +154,46 @@ type node struct {
 	role        string // as declared
 	status      nodeStatus
 	drained     bool
-	name        string // as it last joined
 	incarnation uint64 // of the last join; 0 before the first
-	startID     string
-	machineID   string
-	key         string
-	rules       uint64 // the highest it supports
-	interfaces  []event.Interface
-	labels      []event.Label // of the Kubernetes Node
-	taints      []string      // key=value:effect
-	conditions  []string      // that are true
+	*nodeFacts         // never written: records share it
 
-	owned int // derived: addresses whose list it heads
+	slot   int                     // derived: its place in other nodes' backers
+	owned  int                     // derived: addresses whose list it heads
+	backed [ListLength - 1]backers // derived: of those, how many each node backs, per position
+}
+
+// nodeFacts is what the node and Kubernetes say of it.
+type nodeFacts struct {
+	name       string // as it last joined
+	startID    string
+	machineID  string
+	key        string
+	rules      uint64 // the highest it supports
+	interfaces []event.Interface
+	labels     []event.Label // of the Kubernetes Node
+	taints     []string      // key=value:effect
+	conditions []string      // that are true
+}
+
+// learn changes what is said of a node.
+func (n *node) learn(change func(*nodeFacts)) {
+	facts := *n.nodeFacts
+	change(&facts)
+	n.nodeFacts = &facts
+}
+
+// newNode is a node that has just been declared. Slots number the nodes that are there at a time.
+func (s *State) newNode(a netip.Addr, role string) *node {
+	n := &node{address: a, role: role, nodeFacts: &nodeFacts{}}
+	s.seat(n)
+	return n
+}
+
+// seat gives a node the lowest slot that no other has.
+func (s *State) seat(n *node) {
+	for slices.ContainsFunc(s.nodes.rows, func(other *node) bool { return other.address != n.address && other.slot == n.slot }) {
+		n.slot++
+	}
 }
 
 type nodeStatus uint64

@@ -22,24 +22,27 @@ func (a standing) less(b standing) bool {
 	return a.addr.Less(b.addr)
 }
 
-// backing counts the addresses of an owner that a node backs at one position (1: first standby). Positions are counted
-// apart: with three nodes everyone backs everything, and only the first standby says where a death's load goes.
-type backing struct {
-	owner    netip.Addr
-	position int
-	node     netip.Addr
-	count    int
+// backers counts, by the nodes' slots, the addresses of one owner that each node backs at one position. Positions are
+// counted apart: with three nodes everyone backs everything, and only the first standby says where a death's load goes.
+type backers []int32
+
+func (b backers) of(slot int) int {
+	if slot < len(b) {
+		return int(b[slot])
+	}
+	return 0
 }
 
-func (a backing) less(b backing) bool {
-	if c := a.owner.Compare(b.owner); c != 0 {
-		return c < 0
-	}
-	if a.position != b.position {
-		return a.position < b.position
-	}
-	return a.node.Less(b.node)
+// plus gives a copy with another count.
+func (b backers) plus(slot, by int) backers {
+	changed := make(backers, max(len(b), slot+1))
+	copy(changed, b)
+	changed[slot] += int32(by)
+	return changed
 }
+
+// backedBy is how many addresses of an owner a node backs at a position, from 1.
+func (n *node) backedBy(other *node, position int) int { return n.backed[position-1].of(other.slot) }
 
 // setList replaces an address's list and says so if the owner changed.
 func (f *fold) setList(a *address, list []Member, reason string) *address {
@@ -68,31 +71,28 @@ func (f *fold) setList(a *address, list []Member, reason string) *address {
 
 // index adds an address's list to the derived indexes, or takes it out.
 func (s *State) index(a *address, by int) {
-	for position, m := range a.list {
+	for _, m := range a.list {
 		if by > 0 {
 			s.stands.Set(standing{m.Node, a.addr})
 		} else {
 			s.stands.Delete(standing{m.Node, a.addr})
 		}
-		if position == 0 {
-			if n, ok := s.node(m.Node); ok {
-				s.nodes.edit(n, func(n *node) { n.owned += by })
-			}
-			continue
-		}
-		b := backing{owner: a.list[0].Node, position: position, node: m.Node}
-		b.count = s.backed(b) + by
-		if b.count == 0 {
-			s.backs.Delete(b)
-		} else {
-			s.backs.Set(b)
-		}
 	}
-}
-
-func (s *State) backed(b backing) int {
-	found, _ := s.backs.Get(b)
-	return found.count
+	if len(a.list) == 0 {
+		return
+	}
+	owner, ok := s.node(a.list[0].Node)
+	if !ok {
+		return // it is being dropped from the cluster
+	}
+	s.nodes.edit(owner, func(n *node) {
+		n.owned += by
+		for i, m := range a.list[1:] {
+			if standby, ok := s.node(m.Node); ok {
+				n.backed[i] = n.backed[i].plus(standby.slot, by)
+			}
+		}
+	})
 }
 
 // candidate is a node that may announce an address, and how much the announce rules prefer it.
@@ -120,21 +120,33 @@ func (s *State) candidates(a *address) []candidate {
 func (s *State) next(a *address, list []Member, candidates []candidate) *node {
 	var best candidate
 	var bestBacked int
+	var bestRank uint64 // 0 until it is needed
+	var owner *node
+	if len(list) > 0 {
+		owner, _ = s.node(list[0].Node)
+	}
 	for _, c := range candidates {
 		if slices.ContainsFunc(list, func(m Member) bool { return m.Node == c.address }) {
 			continue
 		}
-		backed := 0
-		if len(list) > 0 {
-			backed = s.backed(backing{owner: list[0].Node, position: len(list), node: c.address})
+		backed, ranked := 0, uint64(0)
+		if owner != nil {
+			backed = owner.backedBy(c.node, len(list))
 		}
 		if best.node != nil {
 			order := cmp.Or(cmp.Compare(best.weight, c.weight), cmp.Compare(backed, bestBacked), cmp.Compare(c.owned, best.owned))
-			if order > 0 || order == 0 && rank(c.address, a.addr) >= rank(best.address, a.addr) {
+			if order == 0 {
+				if bestRank == 0 {
+					bestRank = rank(best.address, a.addr)
+				}
+				ranked = rank(c.address, a.addr)
+				order = cmp.Compare(ranked, bestRank)
+			}
+			if order >= 0 {
 				continue
 			}
 		}
-		best, bestBacked = c, backed
+		best, bestBacked, bestRank = c, backed, ranked
 	}
 	return best.node
 }
@@ -168,8 +180,9 @@ func (s *State) entry(list []Member, n *node) int {
 	if s.rules < rulesStandbyInsertion || len(list) < 2 {
 		return len(list)
 	}
-	at := func(node netip.Addr) int { return s.backed(backing{owner: list[0].Node, position: 1, node: node}) }
-	if at(n.address) < at(list[1].Node) {
+	owner, _ := s.node(list[0].Node)
+	standby, _ := s.node(list[1].Node)
+	if owner.backedBy(n, 1) < owner.backedBy(standby, 1) {
 		return 1
 	}
 	return len(list)
