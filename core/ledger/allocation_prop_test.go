@@ -148,7 +148,7 @@ func drawAnyService(t *rapid.T, namespace, name string) event.Event {
 // modelText is the ledger in the words of model.String.
 func modelText(s *State) string {
 	var text strings.Builder
-	s.services.Scan(func(v *service) bool {
+	s.services.scan(func(v *service) bool {
 		words := []string{"waiting"}
 		if len(v.addresses) > 0 {
 			words = nil
@@ -159,7 +159,7 @@ func modelText(s *State) string {
 		fmt.Fprintf(&text, "service %s: %s\n", v.key, strings.Join(words, " "))
 		return true
 	})
-	s.addresses.Scan(func(a *address) bool {
+	s.addresses.scan(func(a *address) bool {
 		fmt.Fprintf(&text, "address %s:", a.addr)
 		for _, user := range a.users {
 			fmt.Fprintf(&text, " %s", user)
@@ -195,7 +195,7 @@ func drawAllocation(t *rapid.T, check func(s *State, e event.Event, before *Stat
 func TestNoPortOfAnAddressHasTwoServices(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		drawAllocation(t, func(s *State, e event.Event, _ *State) {
-			s.addresses.Scan(func(a *address) bool {
+			s.addresses.scan(func(a *address) bool {
 				var taken []event.Port
 				for _, key := range a.users {
 					v, _ := s.service(key)
@@ -222,7 +222,7 @@ func TestAnAddressStaysUnlessItsOwnFactOrAnEvictionTakesIt(t *testing.T) {
 			if before == nil {
 				return
 			}
-			before.services.Scan(func(old *service) bool {
+			before.services.scan(func(old *service) bool {
 				now, _ := s.service(old.key)
 				for _, a := range old.addresses {
 					if concerns(e, old.key) || now != nil && slices.Contains(now.addresses, a) {

@@ -125,7 +125,7 @@ func (s *State) countsFor(rule event.AnnounceRule, a *address) bool {
 }
 
 func (s *State) serves(n *node, key ServiceKey) bool {
-	e, ok := s.endpoints.Get(&endpoints{key: key})
+	e, ok := s.endpoints.get(key)
 	if !ok {
 		return false
 	}

@@ -28,7 +28,7 @@ func (s *State) ApplyEntry(e log.Entry) []Change {
 // Rejected change. The sequence must be the next one; timeNanos is the log server's clock at storing.
 func (s *State) Apply(e event.Event, seq uint64, timeNanos int64) []Change {
 	s.advance(seq, timeNanos)
-	f := &fold{State: s}
+	f := &fold{State: s, changes: make([]Change, 0, 2)}
 	if err := e.Check(); err != nil {
 		f.reject("%s", err)
 		return f.changes

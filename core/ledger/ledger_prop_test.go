@@ -262,7 +262,7 @@ func TestNoFactChangesAnAddressThatItDoesNotConcern(t *testing.T) {
 			e := drawFact(t, s)
 			before := s.Clone()
 			apply(s, e)
-			before.services.Scan(func(old *service) bool {
+			before.services.scan(func(old *service) bool {
 				now, still := s.service(old.key)
 				if len(old.addresses) > 0 && (!still || !slices.Equal(now.addresses, old.addresses)) && !concerns(e, old.key) {
 					t.Fatalf("%T changed the address of %s", e, old.key)
@@ -293,7 +293,7 @@ func TestTheLedgerHoldsItsInvariants(t *testing.T) {
 // invariant is the dumb auditor: it recomputes from the records what the ledger keeps in step.
 func invariant(s *State) string {
 	broken := ""
-	s.services.Scan(func(v *service) bool {
+	s.services.scan(func(v *service) bool {
 		if len(v.addresses) == 0 {
 			if _, refused := s.choose(v); refused == nil {
 				broken = fmt.Sprintf("%s waits although an address fits", v.key)
@@ -311,7 +311,7 @@ func invariant(s *State) string {
 		}
 		return true
 	})
-	s.addresses.Scan(func(a *address) bool {
+	s.addresses.scan(func(a *address) bool {
 		seen := map[netip.Addr]bool{}
 		for _, m := range a.list {
 			n, ok := s.node(m.Node)
@@ -329,7 +329,7 @@ func invariant(s *State) string {
 		conserved := p.Available.String()
 		sum := 0
 		fmt.Sscan(conserved, &sum)
-		s.addresses.Scan(func(a *address) bool {
+		s.addresses.scan(func(a *address) bool {
 			if a.pool == p.Name && inCapacity(s, p.Name, a.addr) {
 				sum++
 			}

@@ -41,7 +41,7 @@ func withServices(s *State, n int) *State {
 
 func owners(s *State) map[netip.Addr][]Member {
 	all := map[netip.Addr][]Member{}
-	s.addresses.Scan(func(a *address) bool {
+	s.addresses.scan(func(a *address) bool {
 		all[a.addr] = a.list
 		return true
 	})

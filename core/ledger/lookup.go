@@ -18,7 +18,7 @@ func (s *State) ServiceSpec(key ServiceKey) (event.ServiceApplied, bool) {
 // ServicesOf lists the Services of a source, by namespace and name.
 func (s *State) ServicesOf(source string) []ServiceKey {
 	var keys []ServiceKey
-	s.services.Scan(func(v *service) bool {
+	s.services.scan(func(v *service) bool {
 		if v.spec.Source == source {
 			keys = append(keys, v.key)
 		}
@@ -29,7 +29,7 @@ func (s *State) ServicesOf(source string) []ServiceKey {
 
 // ServingNodes are the names of the nodes with a serving endpoint of a Service, sorted.
 func (s *State) ServingNodes(key ServiceKey) []string {
-	e, ok := s.endpoints.Get(&endpoints{key: key})
+	e, ok := s.endpoints.get(key)
 	if !ok {
 		return nil
 	}

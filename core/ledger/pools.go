@@ -14,15 +14,20 @@ import (
 )
 
 type pool struct {
-	name string
-	spec event.Pool
+	name       string
+	*poolFacts // never written: records share it
 
+	free     ipset.Count // derived
+	capacity ipset.Count // derived: all its addresses less the avoided and the excluded
+	assigned int         // derived: addresses in use that were given from it
+}
+
+// poolFacts is a pool's definition, and what the settings say of it.
+type poolFacts struct {
+	spec     event.Pool
 	ranges   []poolRange        // derived: its ranges in the order of addresses
-	settings event.PoolSettings // derived: what the settings say of it
+	settings event.PoolSettings // derived
 	excluded *netipx.IPSet      // derived: settings' exclude
-	free     ipset.Count        // derived
-	capacity ipset.Count        // derived: all its addresses less the avoided and the excluded
-	assigned int                // derived: addresses in use that were given from it
 }
 
 // poolRange is one range of a pool in the order of addresses. Ranges of all pools are disjoint.
@@ -52,7 +57,7 @@ func (p *pool) holds(a netip.Addr) bool {
 func (s *State) admits(p *pool, v *service) bool {
 	set := p.settings
 	if len(set.Namespaces)+len(set.NamespaceSelectors) > 0 && !slices.Contains(set.Namespaces, v.key.Namespace) {
-		known, _ := s.namespaces.Get(&namespace{name: v.key.Namespace})
+		known, _ := s.namespaces.get(v.key.Namespace)
 		var labels []event.Label
 		if known != nil {
 			labels = known.labels
@@ -85,7 +90,7 @@ func (f *fold) poolAdded(spec event.Pool) {
 	if !f.rangesFit(spec) {
 		return
 	}
-	f.pools.set(&pool{name: spec.Name, spec: spec})
+	f.pools.set(&pool{name: spec.Name, poolFacts: &poolFacts{spec: spec}})
 	f.add(Change{Kind: Configured, Reason: "pool " + spec.Name + " added"})
 	f.openPools()
 	f.serveQueue()
@@ -125,7 +130,7 @@ func (f *fold) poolEdited(spec event.Pool) {
 	case !f.rangesFit(spec):
 		return
 	}
-	f.pools.edit(old, func(p *pool) { p.spec = spec })
+	f.pools.edit(old, func(p *pool) { p.poolFacts = &poolFacts{spec: spec} })
 	f.add(Change{Kind: Configured, Reason: "pool " + spec.Name + " edited"})
 	f.openPools()
 	f.evict(old)
@@ -155,7 +160,7 @@ func (f *fold) evict(before *pool) {
 		return
 	}
 	var gone []*address
-	f.addresses.Scan(func(a *address) bool {
+	f.addresses.scan(func(a *address) bool {
 		if _, still := f.rangeOf(a.addr); a.pool == before.name && !still {
 			gone = append(gone, a)
 		}
@@ -180,8 +185,8 @@ func (s *State) openPools() {
 	s.ranges = nil
 	for i, p := range pools {
 		pools[i] = s.pools.edit(p, func(p *pool) {
-			p.ranges, p.settings = rangesOf(p.spec), s.settingsOf(p.name)
-			p.excluded = setOf(p.settings.Exclude)
+			settings := s.settingsOf(p.name)
+			p.poolFacts = &poolFacts{spec: p.spec, ranges: rangesOf(p.spec), settings: settings, excluded: setOf(settings.Exclude)}
 			p.free, p.capacity, p.assigned = ipset.Count{}, ipset.Count{}, 0
 		})
 		s.ranges = append(s.ranges, pools[i].ranges...)
@@ -219,14 +224,14 @@ func (s *State) orderPools(pools []*pool) {
 // relabel counts each address in use as the pool's that holds it now.
 func (s *State) relabel() {
 	var all []*address
-	s.addresses.Scan(func(a *address) bool {
+	s.addresses.scan(func(a *address) bool {
 		all = append(all, a)
 		return true
 	})
 	for _, a := range all {
 		if r, ok := s.rangeOf(a.addr); ok && r.pool != a.pool {
 			s.countUses(a, -1)
-			a = edit(s.addresses, a, func(a *address) { a.pool = r.pool })
+			a = s.addresses.edit(a, func(a *address) { a.pool = r.pool })
 			s.countUses(a, +1)
 		}
 		if p, ok := s.pool(a.pool); ok {
@@ -270,7 +275,7 @@ func (s *State) openPool(p *pool) {
 		free.Take(s.cluster.IngressVIP)
 	}
 	for _, r := range p.ranges {
-		s.addresses.Ascend(&address{addr: r.From()}, func(a *address) bool {
+		s.addresses.from(r.From(), func(a *address) bool {
 			free.Take(a.addr)
 			return !r.To().Less(a.addr)
 		})

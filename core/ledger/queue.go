@@ -33,7 +33,7 @@ func (s *State) enqueue(v *service) *service {
 	}
 	v = s.dequeue(v)
 	s.queue.Set(waiter{line, v.created, v.key})
-	return edit(s.services, v, func(v *service) { v.line = line })
+	return s.services.edit(v, func(v *service) { v.line = line })
 }
 
 func (s *State) dequeue(v *service) *service {
@@ -41,7 +41,7 @@ func (s *State) dequeue(v *service) *service {
 		return v
 	}
 	s.queue.Delete(waiter{line: v.line, created: v.created})
-	return edit(s.services, v, func(v *service) { v.line = "" })
+	return s.services.edit(v, func(v *service) { v.line = "" })
 }
 
 // lineOf names what decides whether a Service gets an address. One that names addresses or shares stands in a line of

@@ -64,7 +64,7 @@ type placement struct{ set, owner, home int }
 func (s *State) planRebalance() []move {
 	b := &balancing{nodes: s.nodes.rows, groups: map[placement][]*address{}}
 	b.loads = make([]int, len(b.nodes))
-	s.addresses.Scan(func(a *address) bool {
+	s.addresses.scan(func(a *address) bool {
 		if len(a.list) > 0 {
 			b.place(s, a)
 		}

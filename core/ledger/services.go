@@ -14,7 +14,7 @@ func (f *fold) serviceApplied(e event.ServiceApplied) {
 	old, known := f.service(key)
 	switch {
 	case !known:
-		f.services.Set(&service{key: key, created: f.seq, spec: &e})
+		f.services.set(&service{key: key, created: f.seq, spec: &e})
 		f.serve(key, true)
 		return
 	case old.spec.Source != e.Source:
@@ -38,7 +38,7 @@ func (f *fold) respecify(v *service, e event.ServiceApplied) *service {
 		used, _ := f.addressOf(a)
 		f.countUses(used, -1)
 	}
-	v = edit(f.services, v, func(v *service) { v.spec = &e })
+	v = f.services.edit(v, func(v *service) { v.spec = &e })
 	for _, a := range v.addresses {
 		used, _ := f.addressOf(a)
 		f.countUses(used, +1)
@@ -100,7 +100,7 @@ func (f *fold) unkeepable(v *service) *refusal {
 // order puts a Service's addresses in the order of its families of now.
 func (f *fold) order(v *service) *service {
 	if ordered := inOrder(v, v.addresses); !slices.Equal(ordered, v.addresses) {
-		return edit(f.services, v, func(v *service) { v.addresses = ordered })
+		return f.services.edit(v, func(v *service) { v.addresses = ordered })
 	}
 	return v
 }
@@ -120,8 +120,8 @@ func (f *fold) serviceDeleted(e event.ServiceDeleted) {
 	}
 	v = f.releaseAll(v, "the Service was deleted")
 	v = f.dequeue(v)
-	f.services.Delete(v)
-	f.endpoints.Delete(&endpoints{key: key})
+	f.services.remove(v.key)
+	f.endpoints.remove(key)
 	if f.madeRoom {
 		f.serveQueue()
 	}
@@ -129,16 +129,16 @@ func (f *fold) serviceDeleted(e event.ServiceDeleted) {
 
 func (f *fold) endpointsChanged(e event.EndpointsChanged) {
 	key := ServiceKey{e.Namespace, e.Name}
-	old, known := f.endpoints.Get(&endpoints{key: key})
+	old, known := f.endpoints.get(key)
 	if known && old.source != e.Source {
 		f.reject("endpoints of %s: they belong to source %s, not %s", key, old.source, e.Source)
 		return
 	}
 	if len(e.Nodes) == 0 {
-		f.endpoints.Delete(&endpoints{key: key})
+		f.endpoints.remove(key)
 	} else {
 		nodes := slices.Compact(slices.Sorted(slices.Values(e.Nodes)))
-		f.endpoints.Set(&endpoints{key: key, source: e.Source, nodes: nodes})
+		f.endpoints.set(&endpoints{key: key, source: e.Source, nodes: nodes})
 	}
 	if v, ok := f.service(key); ok {
 		for _, a := range v.addresses {
@@ -148,12 +148,12 @@ func (f *fold) endpointsChanged(e event.EndpointsChanged) {
 }
 
 func (f *fold) namespaceChanged(name string, labels []event.Label) {
-	f.namespaces.Set(&namespace{name: name, labels: labels})
+	f.namespaces.set(&namespace{name: name, labels: labels})
 	f.serveQueue()
 }
 
 func (f *fold) namespaceDeleted(name string) {
-	f.namespaces.Delete(&namespace{name: name})
+	f.namespaces.remove(name)
 	f.serveQueue()
 }
 
@@ -163,14 +163,14 @@ func (f *fold) allocate(v *service, a netip.Addr, reason string) *service {
 	if !ok {
 		panic("ledger: an allocated address lies in a pool: " + a.String())
 	}
-	v = edit(f.services, v, func(v *service) { v.addresses = append(slices.Clone(v.addresses), a) })
+	v = f.services.edit(v, func(v *service) { v.addresses = append(slices.Clone(v.addresses), a) })
 	f.add(Change{Kind: Allocated, Service: v.key, Address: a, Pool: r.pool, Reason: reason})
 	if used, inUse := f.addressOf(a); inUse {
 		if refused := f.unsharable(v, used); refused != nil {
 			panic("ledger: an address is shared by those who may: " + refused.String())
 		}
 		f.countUses(used, -1)
-		used = edit(f.addresses, used, func(u *address) { u.users = append(slices.Clone(u.users), v.key) })
+		used = f.addresses.edit(used, func(u *address) { u.users = append(slices.Clone(u.users), v.key) })
 		f.countUses(used, +1)
 		f.reviewAddress(a, "is shared by "+v.key.String())
 		return v
@@ -180,7 +180,7 @@ func (f *fold) allocate(v *service, a netip.Addr, reason string) *service {
 	p, _ := f.pool(r.pool)
 	f.pools.edit(p, func(p *pool) { p.assigned++ })
 	used := &address{addr: a, pool: r.pool, users: []ServiceKey{v.key}}
-	f.addresses.Set(used)
+	f.addresses.set(used)
 	f.countUses(used, +1)
 	if f.refill(a, reasonLeastLoaded) == 0 {
 		f.short.Set(a)
@@ -201,11 +201,11 @@ func (f *fold) release(v *service, a netip.Addr, reason string) *service {
 	used, _ := f.addressOf(a)
 	f.add(Change{Kind: Released, Service: v.key, Address: a, Pool: used.pool, Reason: reason})
 	f.countUses(used, -1)
-	used = edit(f.addresses, used, func(u *address) {
+	used = f.addresses.edit(used, func(u *address) {
 		u.users = slices.DeleteFunc(slices.Clone(u.users), func(k ServiceKey) bool { return k == v.key })
 	})
 	f.countUses(used, +1)
-	v = edit(f.services, v, func(v *service) {
+	v = f.services.edit(v, func(v *service) {
 		v.addresses = slices.DeleteFunc(slices.Clone(v.addresses), func(b netip.Addr) bool { return b == a })
 	})
 	if len(v.addresses) < len(v.wants()) {
@@ -216,7 +216,7 @@ func (f *fold) release(v *service, a netip.Addr, reason string) *service {
 		return v
 	}
 	used = f.setList(used, nil, reason)
-	f.addresses.Delete(used)
+	f.addresses.remove(used.addr)
 	f.short.Delete(a)
 	if p, ok := f.pool(used.pool); ok {
 		f.pools.edit(p, func(p *pool) { p.assigned-- })

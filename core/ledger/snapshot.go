@@ -41,7 +41,7 @@ func (s *State) Snapshot() Snapshot {
 }
 
 func (s *State) encode() []byte {
-	c := &codec{data: make([]byte, 0, 4096+s.services.Len()*256)}
+	c := &codec{data: make([]byte, 0, 4096+s.services.len()*256)}
 	format := snapshotFormat
 	c.text(&format)
 	s.code(c)
@@ -96,39 +96,40 @@ func (s *State) code(c *codec) {
 	c.flag(&s.starved)
 	code(c, &s.refilled)
 	rows(c, &s.pools, (*pool).code)
-	tree(c, s.namespaces, (*namespace).code)
+	many(c, s.namespaces, (*namespace).code)
 	rows(c, &s.nodes, (*node).code)
-	tree(c, s.services, (*service).code)
-	tree(c, s.endpoints, (*endpoints).code)
-	tree(c, s.addresses, (*address).code)
+	many(c, s.services, (*service).code)
+	many(c, s.endpoints, (*endpoints).code)
+	many(c, s.addresses, (*address).code)
 	values(c, s.coolings, (*cooling).code)
 }
 
-// tree handles a tree of records in its order; a record out of order is damage.
-func tree[T any](c *codec, t *btree.BTreeG[*T], each func(*T, *codec)) {
-	n := uint64(t.Len())
+// many handles records in their order; a record out of order is damage.
+func many[K, T any](c *codec, r records[K, T], each func(*T, *codec)) {
+	n := uint64(r.len())
 	c.number(&n)
 	if !c.reading {
-		t.Scan(func(record *T) bool {
+		r.scan(func(record *T) bool {
 			each(record, c)
 			return true
 		})
 		return
 	}
-	var last *T
+	var last entry[K, T]
 	for ; n > 0 && c.err == nil; n-- {
 		record := new(T)
 		each(record, c)
-		if last != nil && !t.Less(last, record) {
+		next := entry[K, T]{r.key(record), record}
+		if last.record != nil && !r.tree.Less(last, next) {
 			c.fail()
 			return
 		}
-		t.Load(record)
-		last = record
+		r.tree.Load(next)
+		last = next
 	}
 }
 
-// rows is tree for a table.
+// rows is many for a table.
 func rows[T any](c *codec, t *table[T], each func(*T, *codec)) {
 	list(c, &t.rows, func(c *codec, record **T) {
 		if c.reading {
@@ -141,7 +142,7 @@ func rows[T any](c *codec, t *table[T], each func(*T, *codec)) {
 	}
 }
 
-// values is tree for records that are kept by value.
+// values is many for records that are kept by value.
 func values[T any](c *codec, t *btree.BTreeG[T], each func(*T, *codec)) {
 	items := t.Items()
 	list(c, &items, func(c *codec, item *T) { each(item, c) })
@@ -183,6 +184,9 @@ func (s *voterSet) code(c *codec) {
 
 func (p *pool) code(c *codec) {
 	c.text(&p.name)
+	if c.reading {
+		p.poolFacts = &poolFacts{}
+	}
 	added := event.PoolAdded{Pool: p.spec}
 	fact(c, &added)
 	p.spec = added.Pool
@@ -269,7 +273,7 @@ func (s *State) rebuild() error {
 		s.announcing = announcingRoleOf(*s.cluster)
 	}
 	missing := false
-	s.addresses.Scan(func(a *address) bool {
+	s.addresses.scan(func(a *address) bool {
 		for _, key := range a.users {
 			_, known := s.service(key)
 			missing = missing || !known
@@ -279,7 +283,7 @@ func (s *State) rebuild() error {
 	if missing {
 		return fmt.Errorf("%w: an address is used by a Service that is not there", errDamaged)
 	}
-	for _, a := range s.addresses.Items() {
+	for _, a := range s.addresses.items() {
 		s.countUses(a, +1)
 		if len(a.list) < ListLength {
 			s.short.Set(a.addr)
@@ -287,7 +291,7 @@ func (s *State) rebuild() error {
 		s.index(a, +1)
 	}
 	s.openPools()
-	for _, v := range s.services.Items() {
+	for _, v := range s.services.items() {
 		if len(v.addresses) < len(v.wants()) {
 			s.enqueue(v)
 		}

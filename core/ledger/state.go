@@ -16,7 +16,7 @@ import (
 // read by many goroutines while none applies; a Clone may go to another goroutine.
 //
 // Fields marked "derived" are indexes: a function of the others, rebuilt by Restore and absent from the encoding. A
-// record in a tree is never changed in place, because clones share it: edit copies it.
+// record is never changed in place, because clones share it: edit copies it.
 type State struct {
 	logID   string
 	seq     uint64 // of the last fact applied
@@ -27,12 +27,12 @@ type State struct {
 	voters  voterSets
 
 	pools      table[pool]
-	namespaces *btree.BTreeG[*namespace]
+	namespaces records[string, namespace]
 	nodes      table[node]
-	services   *btree.BTreeG[*service]
-	endpoints  *btree.BTreeG[*endpoints]
-	addresses  *btree.BTreeG[*address] // those in use
-	coolings   *btree.BTreeG[cooling]  // by address
+	services   records[ServiceKey, service]
+	endpoints  records[ServiceKey, endpoints]
+	addresses  records[netip.Addr, address] // those in use
+	coolings   *btree.BTreeG[cooling]       // by address
 
 	// starved says that some address lost its last candidate, or never had one, since the last rebalance; refilled is
 	// the ledger time at which a node first joined after that. Together they ask for one rebalance.
@@ -65,11 +65,11 @@ func New(logID string) *State {
 		logID:      logID,
 		options:    event.DefaultSettings(),
 		pools:      table[pool]{compare: func(a, b *pool) int { return strings.Compare(a.name, b.name) }},
-		namespaces: treeOf(func(a, b *namespace) bool { return a.name < b.name }),
+		namespaces: recordsOf(cmp.Less[string], func(n *namespace) string { return n.name }),
 		nodes:      table[node]{compare: func(a, b *node) int { return a.address.Compare(b.address) }},
-		services:   treeOf(func(a, b *service) bool { return a.key.Less(b.key) }),
-		endpoints:  treeOf(func(a, b *endpoints) bool { return a.key.Less(b.key) }),
-		addresses:  treeOf(func(a, b *address) bool { return a.addr.Less(b.addr) }),
+		services:   recordsOf(ServiceKey.Less, func(v *service) ServiceKey { return v.key }),
+		endpoints:  recordsOf(ServiceKey.Less, func(e *endpoints) ServiceKey { return e.key }),
+		addresses:  recordsOf(netip.Addr.Less, func(a *address) netip.Addr { return a.addr }),
 		coolings:   treeOf(func(a, b cooling) bool { return a.addr.Less(b.addr) }),
 		free:       ipset.New(),
 		queue:      treeOf(waiter.less),
@@ -90,10 +90,10 @@ func treeOf[T any](less func(a, b T) bool) *btree.BTreeG[T] {
 // Clone makes an independent copy in O(1): trees are shared until one side writes.
 func (s *State) Clone() *State {
 	c := *s
-	c.namespaces = s.namespaces.Copy()
-	c.services = s.services.Copy()
-	c.endpoints = s.endpoints.Copy()
-	c.addresses = s.addresses.Copy()
+	c.namespaces = s.namespaces.copy()
+	c.services = s.services.copy()
+	c.endpoints = s.endpoints.copy()
+	c.addresses = s.addresses.copy()
 	c.coolings = s.coolings.Copy()
 	c.free = s.free.Clone()
 	c.queue = s.queue.Copy()
@@ -253,16 +253,8 @@ func (s *State) node(address netip.Addr) (*node, bool) {
 	return s.nodes.at(func(n *node) int { return n.address.Compare(address) })
 }
 
-func (s *State) service(key ServiceKey) (*service, bool) { return s.services.Get(&service{key: key}) }
+func (s *State) service(key ServiceKey) (*service, bool) { return s.services.get(key) }
 
 func (s *State) addressOf(a netip.Addr) (*address, bool) {
-	return s.addresses.Get(&address{addr: a})
-}
-
-// edit stores a changed copy of a record, so that clones keep the old one.
-func edit[T any](tree *btree.BTreeG[*T], old *T, change func(*T)) *T {
-	record := *old
-	change(&record)
-	tree.Set(&record)
-	return &record
+	return s.addresses.get(a)
 }

@@ -51,7 +51,7 @@ func (f *fold) setList(a *address, list []Member, reason string) *address {
 	}
 	f.index(a, -1)
 	before := a.list
-	a = edit(f.addresses, a, func(a *address) { a.list, a.version = list, f.seq })
+	a = f.addresses.edit(a, func(a *address) { a.list, a.version = list, f.seq })
 	f.index(a, +1)
 	if len(list) < ListLength {
 		f.short.Set(a.addr)
@@ -227,7 +227,7 @@ func (f *fold) reviewNode(n netip.Addr, reason string) {
 // reviewAllNodes reviews every list, when the pool that announces may be another.
 func (f *fold) reviewAllNodes(reason string) {
 	var addrs []netip.Addr
-	f.addresses.Scan(func(a *address) bool {
+	f.addresses.scan(func(a *address) bool {
 		addrs = append(addrs, a.addr)
 		return true
 	})

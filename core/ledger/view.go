@@ -70,8 +70,8 @@ type Progress struct {
 
 // ServiceViews lists the Services by namespace and name.
 func (s *State) ServiceViews() []ServiceView {
-	views := make([]ServiceView, 0, s.services.Len())
-	s.services.Scan(func(v *service) bool {
+	views := make([]ServiceView, 0, s.services.len())
+	s.services.scan(func(v *service) bool {
 		views = append(views, s.viewService(v))
 		return true
 	})
@@ -109,8 +109,8 @@ func (s *State) viewService(v *service) ServiceView {
 
 // AddressViews lists the addresses in use, in their order.
 func (s *State) AddressViews() []AddressView {
-	views := make([]AddressView, 0, s.addresses.Len())
-	s.addresses.Scan(func(a *address) bool {
+	views := make([]AddressView, 0, s.addresses.len())
+	s.addresses.scan(func(a *address) bool {
 		view := AddressView{Address: a.addr.String(), Pool: a.pool, Version: a.version, Services: []string{}}
 		for _, key := range a.users {
 			view.Services = append(view.Services, key.String())
