@@ -99,6 +99,14 @@ func (s *State) index(a *address, by int) {
 type candidate struct {
 	*node
 	weight int
+	rank   uint64 // 0 until it is needed to break a tie
+}
+
+func (c *candidate) rankFor(a netip.Addr) uint64 {
+	if c.rank == 0 {
+		c.rank = rank(c.address, a)
+	}
+	return c.rank
 }
 
 // candidates are the nodes that may announce an address, in the order of their addresses.
@@ -107,7 +115,7 @@ func (s *State) candidates(a *address) []candidate {
 	who := s.audienceOf(a)
 	for _, n := range s.nodes.rows {
 		if weight, why := s.judge(n, who); why == "" {
-			all = append(all, candidate{n, weight})
+			all = append(all, candidate{node: n, weight: weight})
 		}
 	}
 	return all
@@ -118,35 +126,34 @@ func (s *State) candidates(a *address) []candidate {
 // (addresses of this owner that it already backs at this position, addresses owned, hash). So the spread of arrivals is
 // even, and a death scatters its load.
 func (s *State) next(a *address, list []Member, candidates []candidate) *node {
-	var best candidate
+	var best *candidate
 	var bestBacked int
-	var bestRank uint64 // 0 until it is needed
 	var owner *node
 	if len(list) > 0 {
 		owner, _ = s.node(list[0].Node)
 	}
-	for _, c := range candidates {
+	for i := range candidates {
+		c := &candidates[i]
 		if slices.ContainsFunc(list, func(m Member) bool { return m.Node == c.address }) {
 			continue
 		}
-		backed, ranked := 0, uint64(0)
+		backed := 0
 		if owner != nil {
 			backed = owner.backedBy(c.node, len(list))
 		}
-		if best.node != nil {
+		if best != nil {
 			order := cmp.Or(cmp.Compare(best.weight, c.weight), cmp.Compare(backed, bestBacked), cmp.Compare(c.owned, best.owned))
 			if order == 0 {
-				if bestRank == 0 {
-					bestRank = rank(best.address, a.addr)
-				}
-				ranked = rank(c.address, a.addr)
-				order = cmp.Compare(ranked, bestRank)
+				order = cmp.Compare(c.rankFor(a.addr), best.rankFor(a.addr))
 			}
 			if order >= 0 {
 				continue
 			}
 		}
-		best, bestBacked, bestRank = c, backed, ranked
+		best, bestBacked = c, backed
+	}
+	if best == nil {
+		return nil
 	}
 	return best.node
 }
