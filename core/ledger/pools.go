@@ -298,27 +298,19 @@ func (s *State) settingsOf(name string) event.PoolSettings {
 	return s.options.Pools[i]
 }
 
-// setFree puts an allocatable address back among the free ones, and takeFree takes it from them, if it is there.
+// setFree puts an allocatable address back among the free ones.
 func (s *State) setFree(a netip.Addr) {
-	if s.free.Release(a) {
-		s.countFree(a, ipset.Count.Plus)
-	}
-}
-
-func (s *State) takeFree(a netip.Addr) {
-	if s.free.Take(a) {
-		s.countFree(a, ipset.Count.Minus)
-	}
-}
-
-func (s *State) countFree(a netip.Addr, add func(free, one ipset.Count) ipset.Count) {
 	r, ok := s.rangeOf(a)
 	if !ok {
 		panic("ledger: a free address belongs to a pool: " + a.String())
 	}
-	p, _ := s.pool(r.pool)
-	s.pools.edit(p, func(p *pool) { p.free = add(p.free, ipset.CountOf(netipx.IPRangeFrom(a, a))) })
+	if s.free.Release(a) {
+		p, _ := s.pool(r.pool)
+		s.pools.edit(p, func(p *pool) { p.free = p.free.Plus(oneAddress) })
+	}
 }
+
+var oneAddress = ipset.CountOf(netipx.IPRangeFrom(netip.IPv4Unspecified(), netip.IPv4Unspecified()))
 
 // isReserved tells whether an address is kept for the ingress Service: the ingressVIP, once it lies in a pool.
 func (s *State) isReserved(a netip.Addr) bool {

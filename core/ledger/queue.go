@@ -31,7 +31,9 @@ func (s *State) enqueue(v *service) *service {
 	if v.line == line {
 		return v
 	}
-	v = s.dequeue(v)
+	if v.line != "" {
+		s.queue.Delete(waiter{line: v.line, created: v.created})
+	}
 	s.queue.Set(waiter{line, v.created, v.key})
 	return s.services.edit(v, func(v *service) { v.line = line })
 }
@@ -106,7 +108,7 @@ func (f *fold) serveRound() (got bool) {
 	for len(heads) > 0 {
 		head := heads[0]
 		heads = heads[1:]
-		if !f.serve(head.key, false) {
+		if v, _ := f.service(head.key); !f.serve(v, false) {
 			continue
 		}
 		got = true
@@ -126,16 +128,15 @@ func (s *State) nextInQueue(from waiter) (next waiter, ok bool) {
 	return next, ok
 }
 
-// serve gives a Service the addresses that it lacks, as far as there are any. With tell it says so where it stays
-// without. It reports whether the Service got any.
-func (f *fold) serve(key ServiceKey, tell bool) (got bool) {
-	v, _ := f.service(key)
+// serve gives a Service, which need not be stored yet, the addresses that it lacks, as far as there are any. With tell it
+// says so where it stays without. It reports whether the Service got any.
+func (f *fold) serve(v *service, tell bool) (got bool) {
 	had := v.addresses
 	if n := len(v.addresses); n > 0 && n < len(v.wants()) {
 		a, refused := f.grown(v)
 		switch {
 		case refused == nil:
-			v = f.order(f.allocate(v, a, "the family that it lacked"))
+			v = f.order(f.allocate(v, []netip.Addr{a}, "the family that it lacked"))
 		case v.spec.FamilyPolicy == event.RequireDualStack: // an eviction took the other family
 			v = f.releaseAll(v, refused.String())
 		}
@@ -143,10 +144,10 @@ func (f *fold) serve(key ServiceKey, tell bool) (got bool) {
 	if len(v.addresses) == 0 {
 		c, refused := f.choose(v)
 		if refused != nil && tell {
-			f.add(Change{Kind: Waiting, Service: key, Reason: refused.String()})
+			f.add(Change{Kind: Waiting, Service: v.key, Reason: refused.String()})
 		}
-		for _, a := range c.addresses {
-			v = f.allocate(v, a, c.rule)
+		if len(c.addresses) > 0 {
+			v = f.allocate(v, c.addresses, c.rule)
 		}
 	}
 	if len(v.addresses) < len(v.wants()) {

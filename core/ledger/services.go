@@ -14,8 +14,7 @@ func (f *fold) serviceApplied(e event.ServiceApplied) {
 	old, known := f.service(key)
 	switch {
 	case !known:
-		f.services.set(&service{key: key, created: f.seq, spec: &e})
-		f.serve(key, true)
+		f.serve(&service{key: key, created: f.seq, spec: &e}, true)
 		return
 	case old.spec.Source != e.Source:
 		f.reject("service %s: it belongs to source %s, not %s", key, old.spec.Source, e.Source)
@@ -23,7 +22,7 @@ func (f *fold) serviceApplied(e event.ServiceApplied) {
 	}
 	v := f.respecify(old, e)
 	v = f.keep(v)
-	f.serve(v.key, true)
+	f.serve(v, true)
 	if v, _ = f.service(key); f.madeRoom || len(old.addresses) > 0 && !sameSharing(old.spec, v.spec) {
 		f.serveQueue()
 	}
@@ -157,35 +156,54 @@ func (f *fold) namespaceDeleted(name string) {
 	f.serveQueue()
 }
 
-// allocate gives a Service one address, which is free, reserved for it, cooling, or shared.
-func (f *fold) allocate(v *service, a netip.Addr, reason string) *service {
-	r, ok := f.rangeOf(a)
-	if !ok {
-		panic("ledger: an allocated address lies in a pool: " + a.String())
-	}
-	v = f.services.edit(v, func(v *service) { v.addresses = append(slices.Clone(v.addresses), a) })
-	f.add(Change{Kind: Allocated, Service: v.key, Address: a, Pool: r.pool, Reason: reason})
-	if used, inUse := f.addressOf(a); inUse {
-		if refused := f.unsharable(v, used); refused != nil {
-			panic("ledger: an address is shared by those who may: " + refused.String())
+// allocate gives a Service addresses that are free, reserved for it, cooling, or may be shared.
+func (f *fold) allocate(v *service, addresses []netip.Addr, reason string) *service {
+	v = f.services.edit(v, func(v *service) { v.addresses = slices.Concat(v.addresses, addresses) })
+	for _, a := range addresses {
+		r, ok := f.rangeOf(a)
+		if !ok {
+			panic("ledger: an allocated address lies in a pool: " + a.String())
 		}
-		f.countUses(used, -1)
-		used = f.addresses.edit(used, func(u *address) { u.users = append(slices.Clone(u.users), v.key) })
-		f.countUses(used, +1)
-		f.reviewAddress(a, "is shared by "+v.key.String())
-		return v
-	}
-	f.uncool(a)
-	f.takeFree(a)
-	p, _ := f.pool(r.pool)
-	f.pools.edit(p, func(p *pool) { p.assigned++ })
-	used := &address{addr: a, pool: r.pool, users: []ServiceKey{v.key}}
-	f.addresses.set(used)
-	f.countUses(used, +1)
-	if f.refill(a, reasonLeastLoaded) == 0 {
-		f.short.Set(a)
+		f.add(Change{Kind: Allocated, Service: v.key, Address: a, Pool: r.pool, Reason: reason})
+		if used, inUse := f.addressOf(a); inUse {
+			f.share(used, v)
+		} else {
+			f.occupy(a, r.pool, v)
+		}
 	}
 	return v
+}
+
+// share adds a user to an address in use.
+func (f *fold) share(used *address, v *service) {
+	if refused := f.unsharable(v, used); refused != nil {
+		panic("ledger: an address is shared by those who may: " + refused.String())
+	}
+	f.countUses(used, -1)
+	used = f.addresses.edit(used, func(u *address) { u.users = append(slices.Clone(u.users), v.key) })
+	f.countUses(used, +1)
+	f.reviewAddress(used.addr, "is shared by "+v.key.String())
+}
+
+// occupy puts an address into use, with its first user and its list.
+func (f *fold) occupy(a netip.Addr, name string, v *service) {
+	f.uncool(a)
+	wasFree := f.free.Take(a)
+	p, _ := f.pool(name)
+	f.pools.edit(p, func(p *pool) {
+		if p.assigned++; wasFree {
+			p.free = p.free.Minus(oneAddress)
+		}
+	})
+	used := &address{addr: a, pool: name, users: []ServiceKey{v.key}}
+	if used.list = f.complete(used, nil); len(used.list) > 0 {
+		used.version = f.seq
+		f.add(Change{Kind: Moved, Address: a, Node: used.list[0].Node, Reason: reasonLeastLoaded})
+	}
+	f.addresses.set(used)
+	f.countUses(used, +1)
+	f.index(used, +1)
+	f.noteShort(used)
 }
 
 func (f *fold) releaseAll(v *service, reason string) *service {

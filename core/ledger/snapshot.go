@@ -269,6 +269,7 @@ func (s *State) rebuild() error {
 	for i, n := range s.nodes.rows {
 		n.slot = i
 	}
+	s.slots = len(s.nodes.rows)
 	if s.cluster != nil {
 		s.announcing = announcingRoleOf(*s.cluster)
 	}

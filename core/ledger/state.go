@@ -39,6 +39,7 @@ type State struct {
 	starved  bool
 	refilled int64
 
+	slots      int    // derived: how many slots of nodes there are
 	announcing string // derived: the role whose nodes announce; "" before the first cluster
 
 	namespacesMatter, labelsMatter bool // derived: whether they decide which pools serve a Service
@@ -157,9 +158,9 @@ type node struct {
 	incarnation uint64 // of the last join; 0 before the first
 	*nodeFacts         // never written: records share it
 
-	slot   int                     // derived: its place in other nodes' backers
-	owned  int                     // derived: addresses whose list it heads
-	backed [ListLength - 1]backers // derived: of those, how many each node backs, per position
+	slot    int     // derived: its place in other nodes' backers
+	owned   int     // derived: addresses whose list it heads
+	backers backers // derived: of those, how many each node backs, per position
 }
 
 // nodeFacts is what the node and Kubernetes say of it.
@@ -194,6 +195,7 @@ func (s *State) seat(n *node) {
 	for slices.ContainsFunc(s.nodes.rows, func(other *node) bool { return other.address != n.address && other.slot == n.slot }) {
 		n.slot++
 	}
+	s.slots = max(s.slots, n.slot+1)
 }
 
 type nodeStatus uint64

@@ -22,27 +22,19 @@ func (a standing) less(b standing) bool {
 	return a.addr.Less(b.addr)
 }
 
-// backers counts, by the nodes' slots, the addresses of one owner that each node backs at one position. Positions are
+// backers counts, by the nodes' slots and position, the addresses of one owner that each node backs. Positions are
 // counted apart: with three nodes everyone backs everything, and only the first standby says where a death's load goes.
 type backers []int32
 
-func (b backers) of(slot int) int {
-	if slot < len(b) {
-		return int(b[slot])
+const positions = ListLength - 1
+
+// backedBy is how many addresses of an owner a node backs at a position, from 1.
+func (n *node) backedBy(other *node, position int) int {
+	if i := other.slot*positions + position - 1; i < len(n.backers) {
+		return int(n.backers[i])
 	}
 	return 0
 }
-
-// plus gives a copy with another count.
-func (b backers) plus(slot, by int) backers {
-	changed := make(backers, max(len(b), slot+1))
-	copy(changed, b)
-	changed[slot] += int32(by)
-	return changed
-}
-
-// backedBy is how many addresses of an owner a node backs at a position, from 1.
-func (n *node) backedBy(other *node, position int) int { return n.backed[position-1].of(other.slot) }
 
 // setList replaces an address's list and says so if the owner changed.
 func (f *fold) setList(a *address, list []Member, reason string) *address {
@@ -87,11 +79,14 @@ func (s *State) index(a *address, by int) {
 	}
 	s.nodes.edit(owner, func(n *node) {
 		n.owned += by
+		counts := make(backers, max(len(n.backers), s.slots*positions))
+		copy(counts, n.backers)
 		for i, m := range a.list[1:] {
 			if standby, ok := s.node(m.Node); ok {
-				n.backed[i] = n.backed[i].plus(standby.slot, by)
+				counts[standby.slot*positions+i] += int32(by)
 			}
 		}
+		n.backers = counts
 	})
 }
 
@@ -195,18 +190,25 @@ func (s *State) entry(list []Member, n *node) int {
 	return len(list)
 }
 
-// refill completes one list at its tail. An address that no node at all could announce makes the ledger ask for a
-// rebalance once nodes are back; one that only waits for an endpoint does not.
-func (f *fold) refill(addr netip.Addr, reason string) (length int) {
+// refill completes one list at its tail.
+func (f *fold) refill(addr netip.Addr, reason string) {
 	a, ok := f.addressOf(addr)
 	if !ok || len(a.list) == ListLength {
-		return ListLength
+		return
 	}
-	a = f.setList(a, f.complete(a, a.list), reason)
-	if len(a.list) == 0 && !f.starved && len(f.candidates(&address{addr: addr, pool: a.pool})) == 0 {
+	f.noteShort(f.setList(a, f.complete(a, a.list), reason))
+}
+
+// noteShort remembers an address whose list is not full. One that no node at all could announce makes the ledger ask for
+// a rebalance once nodes are back; one that only waits for an endpoint does not.
+func (f *fold) noteShort(a *address) {
+	if len(a.list) == ListLength {
+		return
+	}
+	f.short.Set(a.addr)
+	if len(a.list) == 0 && !f.starved && len(f.candidates(&address{addr: a.addr, pool: a.pool})) == 0 {
 		f.starved, f.refilled = true, 0
 	}
-	return len(a.list)
 }
 
 func (f *fold) refillShort(reason string) {
