@@ -30,10 +30,8 @@ type audience struct {
 // audienceOf gathers it. A rule counts if its service selectors match every user of the address.
 func (s *State) audienceOf(a *address) audience {
 	who := audience{addr: a.addr, pool: a.pool}
-	for _, key := range a.users {
-		if v, ok := s.service(key); ok && v.spec.TrafficPolicy == event.TrafficLocal {
-			who.local = append(who.local, key)
-		}
+	if a.local {
+		who.local = a.users
 	}
 	if p, ok := s.pool(a.pool); ok && len(p.settings.Announce) > 0 {
 		who.restricted = true

@@ -47,7 +47,7 @@ func (f *fold) declareNodes(declared []event.DeclaredNode) {
 	}
 	for _, n := range gone {
 		n = f.nodes.edit(n, func(n *node) { n.role = "" })
-		f.reviewNode(n.address, "is no longer declared")
+		f.reviewNode(n, "is no longer declared")
 		f.nodes.remove(n)
 		f.add(Change{Kind: NodeChanged, Node: n.address, Reason: "no longer declared"})
 	}

@@ -236,7 +236,7 @@ func (s *State) explainList(e *Explanation, a *address) {
 	for i, m := range a.list {
 		n, _ := s.node(m.Node)
 		weight, _ := s.judge(n, s.audienceOf(a))
-		detail := fmt.Sprintf("%s, incarnation %d, since fact %d; owns %d addresses", s.describe(m.Node), m.Incarnation, a.version, n.owned)
+		detail := fmt.Sprintf("%s, incarnation %d, since fact %d; owns %d addresses", s.describe(m.Node), m.Incarnation, a.version, s.owned(n))
 		if weight > 0 {
 			detail += fmt.Sprintf(", preferred by %d", weight)
 		}
@@ -276,9 +276,9 @@ func (s *State) ExplainNode(address netip.Addr) (Explanation, bool) {
 	for _, ifi := range n.interfaces {
 		e.add("interface "+ifi.Name, verdict(ifi.Up), fmt.Sprint(ifi.Prefixes), me)
 	}
-	backs := len(s.standingsOf(address)) - n.owned
+	backs := len(s.listing(n)) - s.owned(n)
 	why := s.unfitNode(n)
-	e.Summary = fmt.Sprintf("owns %d addresses and backs %d", n.owned, backs)
+	e.Summary = fmt.Sprintf("owns %d addresses and backs %d", s.owned(n), backs)
 	if why != "" {
 		e.Summary += "; it " + why
 	}

@@ -221,10 +221,10 @@ func sameDerived(a, b *State) string {
 		return "coolings differ"
 	case !slices.Equal(a.poolOrder, b.poolOrder):
 		return "orders of pools differ"
-	case !slices.Equal(a.stands.Items(), b.stands.Items()):
-		return "standings differ"
 	case !slices.Equal(a.short.Items(), b.short.Items()):
 		return fmt.Sprintf("short lists differ: %v, %v", a.short.Items(), b.short.Items())
+	case locals(a) != locals(b):
+		return "which addresses follow endpoints differs: " + locals(a) + ", " + locals(b)
 	case backings(a) != backings(b):
 		return "backings differ: " + backings(a) + ", " + backings(b)
 	case fmt.Sprint(a.PoolViews()) != fmt.Sprint(b.PoolViews()):
@@ -352,12 +352,22 @@ func inCapacity(s *State, name string, a netip.Addr) bool {
 	return p.holds(a) && !p.isAvoided(a) && !p.excluded.Contains(a)
 }
 
+// locals is which addresses follow their users' endpoints.
+func locals(s *State) string {
+	var text strings.Builder
+	s.addresses.scan(func(a *address) bool {
+		fmt.Fprintln(&text, a.addr, a.local)
+		return true
+	})
+	return text.String()
+}
+
 // backings is who backs whom how often, by the nodes' addresses.
 func backings(s *State) string {
 	var text strings.Builder
 	for _, owner := range s.nodes.rows {
 		for _, other := range s.nodes.rows {
-			fmt.Fprintln(&text, owner.address, owner.owned, other.address, owner.backedBy(other, 1), owner.backedBy(other, 2))
+			fmt.Fprintln(&text, owner.address, s.owned(owner), other.address, s.loads.backed(owner.slot, other.slot, 1), s.loads.backed(owner.slot, other.slot, 2))
 		}
 	}
 	return text.String()

@@ -3,11 +3,9 @@ package ledger
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"viplog/core/event"
 	"viplog/core/log"
@@ -53,7 +51,7 @@ func spread(s *State) int {
 	least, most := 1<<30, 0
 	for _, n := range s.nodes.rows {
 		if n.status == nodeJoined {
-			least, most = min(least, n.owned), max(most, n.owned)
+			least, most = min(least, s.owned(n)), max(most, s.owned(n))
 		}
 	}
 	return most - least
@@ -298,58 +296,5 @@ func TestNamesOrderByTheirNumbers(t *testing.T) {
 	slices.SortFunc(names, CompareNames)
 	if got, want := strings.Join(names, " "), "10.0.0.9 10.0.0.10 cp-1 lb-01 lb-1 lb-1a lb-2 lb-10"; got != want {
 		t.Errorf("%s, want %s", got, want)
-	}
-}
-
-func BenchmarkApplyService(b *testing.B) {
-	for _, n := range []int{1_000, 10_000, 100_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := New(testLog)
-			apply(s, clusterOf(10))
-			apply(s, event.PoolAdded{Pool: event.Pool{Name: "a", Addresses: []string{"10.4.0.0/14"}}})
-			for i := range 10 {
-				e := joined(i, "first")
-				e.Interfaces[0].Prefixes = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-				apply(s, e)
-			}
-			withServices(s, n)
-			runtime.GC()
-			var applying, deleting time.Duration
-			i := 0
-			b.ReportAllocs()
-			for b.Loop() {
-				e := declared(fmt.Sprint("new", i))
-				seq := s.Sequence() + 1
-				start := time.Now()
-				s.Apply(e, seq, int64(seq))
-				applied := time.Now()
-				s.Apply(event.ServiceDeleted{Namespace: e.Namespace, Name: e.Name, Source: e.Source}, seq+1, int64(seq))
-				applying += applied.Sub(start)
-				deleting += time.Since(applied)
-				i++
-			}
-			b.ReportMetric(float64(applying.Nanoseconds())/float64(i), "ns/applied")
-			b.ReportMetric(float64(deleting.Nanoseconds())/float64(i), "ns/deleted")
-		})
-	}
-}
-
-func BenchmarkRebalanceAfterAPowerCycle(b *testing.B) {
-	for _, nodes := range []int{3, 10, 100} {
-		b.Run(fmt.Sprint(nodes, " nodes, 10,000 addresses"), func(b *testing.B) {
-			s := New(testLog)
-			apply(s, clusterOf(nodes))
-			apply(s, voterAdded())
-			apply(s, event.PoolAdded{Pool: event.Pool{Name: "a", Addresses: []string{"10.0.64.0/18"}}})
-			apply(s, joined(0, "first"))
-			withServices(s, 10_000)
-			for i := 1; i < nodes; i++ {
-				apply(s, joined(i, "first"))
-			}
-			for b.Loop() {
-				copied := s.Clone()
-				apply(copied, event.RebalanceRequested{Reason: event.RebalanceAfterStart})
-			}
-		})
 	}
 }

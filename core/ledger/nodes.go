@@ -49,7 +49,8 @@ func (f *fold) nodeChanged(e event.NodeChanged) {
 	}
 	f.nodes.edit(n, func(n *node) { n.learn(func(f *nodeFacts) { f.interfaces = e.Interfaces }) })
 	f.add(Change{Kind: NodeChanged, Node: e.Address, Reason: "interfaces changed"})
-	f.reviewNode(e.Address, "has no interface for it")
+	n, _ = f.node(e.Address)
+	f.reviewNode(n, "has no interface for it")
 	f.refillShort("has an interface for it again")
 }
 
@@ -76,7 +77,7 @@ func (f *fold) nodeFailed(e event.NodeFailed) {
 func (f *fold) endIncarnation(n *node, status nodeStatus, reason string) {
 	f.nodes.edit(n, func(n *node) { n.status = status })
 	f.add(Change{Kind: NodeChanged, Node: n.address, Reason: reason})
-	f.dropNode(n.address, reason)
+	f.dropNode(n, reason)
 }
 
 func (f *fold) nodeDrained(a netip.Addr, drained bool, why string) {
@@ -99,7 +100,8 @@ func (f *fold) nodeDrained(a netip.Addr, drained bool, why string) {
 		return
 	}
 	f.add(Change{Kind: NodeChanged, Node: a, Reason: reason})
-	f.reviewNode(a, "drained")
+	n, _ = f.node(a)
+	f.reviewNode(n, "drained")
 }
 
 // running finds a node whose running incarnation is the one that a fact names. A fact about an older one comes late
@@ -128,6 +130,7 @@ func (f *fold) nodeLabelled(e event.NodeLabelled) {
 		n.learn(func(f *nodeFacts) { f.labels, f.taints, f.conditions = e.Labels, e.Taints, e.Conditions })
 	})
 	f.add(Change{Kind: NodeChanged, Node: e.Address, Reason: "labels, taints or conditions changed"})
-	f.reviewNode(e.Address, "may no longer announce it")
+	n, _ = f.node(e.Address)
+	f.reviewNode(n, "may no longer announce it")
 	f.refillShort("may announce it again")
 }

@@ -78,7 +78,7 @@ func TestRebalanceIsAsEvenAsCanBeWithTheFewestMoves(t *testing.T) {
 		}
 		for i := range nodes {
 			found, _ := s.node(nodeAddress(i))
-			squares += found.owned * found.owned
+			squares += s.owned(found) * s.owned(found)
 		}
 		if squares != wantSquares || moves != wantMoves {
 			t.Fatalf("choices %v, homes %v: sum of squares %d with %d moves, possible are %d with %d",

@@ -18,7 +18,7 @@ func spreadOfFirstStandbys(s *State, nodes int) int {
 			if other != owner {
 				o, _ := s.node(nodeAddress(owner))
 				b, _ := s.node(nodeAddress(other))
-				n := o.backedBy(b, 1)
+				n := s.loads.backed(o.slot, b.slot, 1)
 				least, most = min(least, n), max(most, n)
 			}
 		}

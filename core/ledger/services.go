@@ -40,6 +40,9 @@ func (f *fold) respecify(v *service, e event.ServiceApplied) *service {
 	v = f.services.edit(v, func(v *service) { v.spec = &e })
 	for _, a := range v.addresses {
 		used, _ := f.addressOf(a)
+		if used.local != v.isLocal() {
+			used = f.addresses.edit(used, func(a *address) { a.local = v.isLocal() })
+		}
 		f.countUses(used, +1)
 	}
 	return v
@@ -195,15 +198,16 @@ func (f *fold) occupy(a netip.Addr, name string, v *service) {
 			p.free = p.free.Minus(oneAddress)
 		}
 	})
-	used := &address{addr: a, pool: name, users: []ServiceKey{v.key}}
+	used := &address{addr: a, pool: name, users: []ServiceKey{v.key}, local: v.isLocal()}
 	if used.list = f.complete(used, nil); len(used.list) > 0 {
 		used.version = f.seq
-		f.add(Change{Kind: Moved, Address: a, Node: used.list[0].Node, Reason: reasonLeastLoaded})
 	}
+	f.recount(a, nil, used.list, reasonLeastLoaded)
 	f.addresses.set(used)
 	f.countUses(used, +1)
-	f.index(used, +1)
-	f.noteShort(used)
+	if len(used.list) < ListLength {
+		f.noteShort(used)
+	}
 }
 
 func (f *fold) releaseAll(v *service, reason string) *service {
@@ -217,24 +221,30 @@ func (f *fold) releaseAll(v *service, reason string) *service {
 func (f *fold) release(v *service, a netip.Addr, reason string) *service {
 	f.madeRoom = true
 	used, _ := f.addressOf(a)
+	shared := false // with Services that keep it
 	f.add(Change{Kind: Released, Service: v.key, Address: a, Pool: used.pool, Reason: reason})
 	f.countUses(used, -1)
-	used = f.addresses.edit(used, func(u *address) {
-		u.users = slices.DeleteFunc(slices.Clone(u.users), func(k ServiceKey) bool { return k == v.key })
-	})
-	f.countUses(used, +1)
+	if len(used.users) > 1 {
+		used = f.addresses.edit(used, func(u *address) {
+			u.users = slices.DeleteFunc(slices.Clone(u.users), func(k ServiceKey) bool { return k == v.key })
+			first, _ := f.service(u.users[0])
+			u.local = first.isLocal()
+		})
+		f.countUses(used, +1)
+		shared = true
+	}
 	v = f.services.edit(v, func(v *service) {
 		v.addresses = slices.DeleteFunc(slices.Clone(v.addresses), func(b netip.Addr) bool { return b == a })
 	})
 	if len(v.addresses) < len(v.wants()) {
 		v = f.enqueue(v)
 	}
-	if len(used.users) > 0 {
+	if shared {
 		f.reviewAddress(a, v.key.String()+" left it")
 		return v
 	}
-	used = f.setList(used, nil, reason)
-	f.addresses.remove(used.addr)
+	f.recount(a, used.list, nil, reason)
+	f.addresses.remove(a)
 	f.short.Delete(a)
 	if p, ok := f.pool(used.pool); ok {
 		f.pools.edit(p, func(p *pool) { p.assigned-- })

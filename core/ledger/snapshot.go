@@ -269,15 +269,16 @@ func (s *State) rebuild() error {
 	for i, n := range s.nodes.rows {
 		n.slot = i
 	}
-	s.slots = len(s.nodes.rows)
+	s.loads.reserve(len(s.nodes.rows))
 	if s.cluster != nil {
 		s.announcing = announcingRoleOf(*s.cluster)
 	}
 	missing := false
 	s.addresses.scan(func(a *address) bool {
 		for _, key := range a.users {
-			_, known := s.service(key)
+			user, known := s.service(key)
 			missing = missing || !known
+			a.local = known && user.isLocal()
 		}
 		return true
 	})
@@ -289,7 +290,7 @@ func (s *State) rebuild() error {
 		if len(a.list) < ListLength {
 			s.short.Set(a.addr)
 		}
-		s.index(a, +1)
+		s.count(a.list, +1)
 	}
 	s.openPools()
 	for _, v := range s.services.items() {

@@ -13,7 +13,7 @@ import (
 )
 
 // State is the ledger: what all facts up to a sequence add up to. Use New, then Apply facts in order. A State may be
-// read by many goroutines while none applies; a Clone may go to another goroutine.
+// read by many goroutines while none applies or clones; a Clone may go to another goroutine.
 //
 // Fields marked "derived" are indexes: a function of the others, rebuilt by Restore and absent from the encoding. A
 // record is never changed in place, because clones share it: edit copies it.
@@ -39,7 +39,7 @@ type State struct {
 	starved  bool
 	refilled int64
 
-	slots      int    // derived: how many slots of nodes there are
+	loads      loads  // derived: what each node owns and backs
 	announcing string // derived: the role whose nodes announce; "" before the first cluster
 
 	namespacesMatter, labelsMatter bool // derived: whether they decide which pools serve a Service
@@ -53,7 +53,6 @@ type State struct {
 	expiries  *btree.BTreeG[cooling]    // derived: coolings by instant
 	coolest   *btree.BTreeG[cooled]     // derived: coolings by pool, family and instant
 	kept      *btree.BTreeG[cooling]    // derived: coolings by the name they are kept for
-	stands    *btree.BTreeG[standing]   // derived: which lists a node is in
 	short     *btree.BTreeG[netip.Addr] // derived: addresses whose list is shorter than ListLength
 }
 
@@ -79,7 +78,6 @@ func New(logID string) *State {
 		expiries:   treeOf(cooling.lessByInstant),
 		coolest:    treeOf(cooled.less),
 		kept:       treeOf(cooling.lessByName),
-		stands:     treeOf(standing.less),
 		short:      treeOf(netip.Addr.Less),
 	}
 }
@@ -88,8 +86,9 @@ func treeOf[T any](less func(a, b T) bool) *btree.BTreeG[T] {
 	return btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})
 }
 
-// Clone makes an independent copy in O(1): trees are shared until one side writes.
+// Clone makes an independent copy in O(1): trees are shared until one side writes. It counts as a write.
 func (s *State) Clone() *State {
+	s.loads.shared = true
 	c := *s
 	c.namespaces = s.namespaces.copy()
 	c.services = s.services.copy()
@@ -103,7 +102,6 @@ func (s *State) Clone() *State {
 	c.expiries = s.expiries.Copy()
 	c.coolest = s.coolest.Copy()
 	c.kept = s.kept.Copy()
-	c.stands = s.stands.Copy()
 	c.short = s.short.Copy()
 	return &c
 }
@@ -158,9 +156,7 @@ type node struct {
 	incarnation uint64 // of the last join; 0 before the first
 	*nodeFacts         // never written: records share it
 
-	slot    int     // derived: its place in other nodes' backers
-	owned   int     // derived: addresses whose list it heads
-	backers backers // derived: of those, how many each node backs, per position
+	slot int // derived: its place in the counts of loads
 }
 
 // nodeFacts is what the node and Kubernetes say of it.
@@ -195,8 +191,10 @@ func (s *State) seat(n *node) {
 	for slices.ContainsFunc(s.nodes.rows, func(other *node) bool { return other.address != n.address && other.slot == n.slot }) {
 		n.slot++
 	}
-	s.slots = max(s.slots, n.slot+1)
+	s.loads.reserve(n.slot + 1)
 }
+
+func (s *State) owned(n *node) int { return s.loads.owned(n.slot) }
 
 type nodeStatus uint64
 
@@ -233,6 +231,8 @@ func (v *service) wants() []string {
 	return v.spec.Families
 }
 
+func (v *service) isLocal() bool { return v.spec.TrafficPolicy == event.TrafficLocal }
+
 type endpoints struct {
 	key    ServiceKey
 	source string
@@ -245,6 +245,8 @@ type address struct {
 	users   []ServiceKey // in the order in which they came
 	list    []Member     // owner, first standby, second standby
 	version uint64       // the sequence of the fact that last changed the list
+
+	local bool // derived: its users follow their endpoints; those who share have one traffic policy
 }
 
 func (s *State) pool(name string) (*pool, bool) {

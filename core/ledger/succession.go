@@ -10,84 +10,60 @@ import (
 )
 
 // A succession list is the order in which nodes may announce an address: owner, first standby, second standby. This
-// file keeps the lists and the indexes over them; setList is the only place that changes one.
-
-// standing is one entry of the index from a node to the addresses in whose list it is.
-type standing struct{ node, addr netip.Addr }
-
-func (a standing) less(b standing) bool {
-	if c := a.node.Compare(b.node); c != 0 {
-		return c < 0
-	}
-	return a.addr.Less(b.addr)
-}
-
-// backers counts, by the nodes' slots and position, the addresses of one owner that each node backs. Positions are
-// counted apart: with three nodes everyone backs everything, and only the first standby says where a death's load goes.
-type backers []int32
-
-const positions = ListLength - 1
-
-// backedBy is how many addresses of an owner a node backs at a position, from 1.
-func (n *node) backedBy(other *node, position int) int {
-	if i := other.slot*positions + position - 1; i < len(n.backers) {
-		return int(n.backers[i])
-	}
-	return 0
-}
+// file keeps the lists and what is counted of them; count and setList go together.
 
 // setList replaces an address's list and says so if the owner changed.
-func (f *fold) setList(a *address, list []Member, reason string) *address {
-	if slices.Equal(a.list, list) {
-		return a
-	}
-	f.index(a, -1)
-	before := a.list
-	a = f.addresses.edit(a, func(a *address) { a.list, a.version = list, f.seq })
-	f.index(a, +1)
-	if len(list) < ListLength {
-		f.short.Set(a.addr)
-	} else {
-		f.short.Delete(a.addr)
-	}
-	switch {
-	case len(list) == 0:
-		f.add(Change{Kind: Unowned, Address: a.addr, From: before[0].Node, Reason: reason})
-	case len(before) == 0:
-		f.add(Change{Kind: Moved, Address: a.addr, Node: list[0].Node, Reason: reason})
-	case before[0] != list[0]:
-		f.add(Change{Kind: Moved, Address: a.addr, Node: list[0].Node, From: before[0].Node, Reason: reason})
-	}
-	return a
+func (f *fold) setList(a *address, list []Member, reason string) {
+	f.recount(a.addr, a.list, list, reason)
+	f.store(a, list)
 }
 
-// index adds an address's list to the derived indexes, or takes it out.
-func (s *State) index(a *address, by int) {
-	for _, m := range a.list {
-		if by > 0 {
-			s.stands.Set(standing{m.Node, a.addr})
-		} else {
-			s.stands.Delete(standing{m.Node, a.addr})
-		}
+// store replaces an address's list, which is counted already, and remembers one that is short. One that no node at all
+// could announce makes the ledger ask for a rebalance once nodes are back; one that only waits for an endpoint does not.
+func (f *fold) store(a *address, list []Member) {
+	if !slices.Equal(a.list, list) {
+		a = f.addresses.edit(a, func(a *address) { a.list, a.version = list, f.seq })
 	}
-	if len(a.list) == 0 {
+	f.noteShort(a)
+}
+
+func (f *fold) noteShort(a *address) {
+	if len(a.list) == ListLength {
+		f.short.Delete(a.addr)
 		return
 	}
-	owner, ok := s.node(a.list[0].Node)
-	if !ok {
-		return // it is being dropped from the cluster
+	f.short.Set(a.addr)
+	if len(a.list) == 0 && !f.starved && len(f.candidates(&address{addr: a.addr, pool: a.pool})) == 0 {
+		f.starved, f.refilled = true, 0
 	}
-	s.nodes.edit(owner, func(n *node) {
-		n.owned += by
-		counts := make(backers, max(len(n.backers), s.slots*positions))
-		copy(counts, n.backers)
-		for i, m := range a.list[1:] {
-			if standby, ok := s.node(m.Node); ok {
-				counts[standby.slot*positions+i] += int32(by)
-			}
+}
+
+// recount replaces an address's list in the loads, and adds the Change that it makes to the owner.
+func (f *fold) recount(a netip.Addr, before, list []Member, reason string) {
+	f.count(before, -1)
+	f.count(list, +1)
+	switch {
+	case len(list) == 0 && len(before) > 0:
+		f.add(Change{Kind: Unowned, Address: a, From: before[0].Node, Reason: reason})
+	case len(list) == 0:
+	case len(before) == 0:
+		f.add(Change{Kind: Moved, Address: a, Node: list[0].Node, Reason: reason})
+	case before[0] != list[0]:
+		f.add(Change{Kind: Moved, Address: a, Node: list[0].Node, From: before[0].Node, Reason: reason})
+	}
+}
+
+// count adds a list to the loads, or takes it out.
+func (s *State) count(list []Member, by int32) {
+	var slots [ListLength]int
+	for i, m := range list {
+		n, ok := s.node(m.Node)
+		if !ok {
+			panic("ledger: a list names declared nodes: " + m.Node.String())
 		}
-		n.backers = counts
-	})
+		slots[i] = n.slot
+	}
+	s.loads.add(slots[:len(list)], by)
 }
 
 // candidate is a node that may announce an address, and how much the announce rules prefer it.
@@ -134,10 +110,10 @@ func (s *State) next(a *address, list []Member, candidates []candidate) *node {
 		}
 		backed := 0
 		if owner != nil {
-			backed = owner.backedBy(c.node, len(list))
+			backed = s.loads.backed(owner.slot, c.slot, len(list))
 		}
 		if best != nil {
-			order := cmp.Or(cmp.Compare(best.weight, c.weight), cmp.Compare(backed, bestBacked), cmp.Compare(c.owned, best.owned))
+			order := cmp.Or(cmp.Compare(best.weight, c.weight), cmp.Compare(backed, bestBacked), cmp.Compare(s.owned(c.node), s.owned(best.node)))
 			if order == 0 {
 				order = cmp.Compare(c.rankFor(a.addr), best.rankFor(a.addr))
 			}
@@ -184,112 +160,96 @@ func (s *State) entry(list []Member, n *node) int {
 	}
 	owner, _ := s.node(list[0].Node)
 	standby, _ := s.node(list[1].Node)
-	if owner.backedBy(n, 1) < owner.backedBy(standby, 1) {
+	if s.loads.backed(owner.slot, n.slot, 1) < s.loads.backed(owner.slot, standby.slot, 1) {
 		return 1
 	}
 	return len(list)
 }
 
-// refill completes one list at its tail.
-func (f *fold) refill(addr netip.Addr, reason string) {
-	a, ok := f.addressOf(addr)
-	if !ok || len(a.list) == ListLength {
-		return
-	}
-	f.noteShort(f.setList(a, f.complete(a, a.list), reason))
-}
+// reasonLeastLoaded is why an address without an owner gets this one.
+const reasonLeastLoaded = "least loaded of the candidates"
 
-// noteShort remembers an address whose list is not full. One that no node at all could announce makes the ledger ask for
-// a rebalance once nodes are back; one that only waits for an endpoint does not.
-func (f *fold) noteShort(a *address) {
-	if len(a.list) == ListLength {
-		return
+// review drops members from lists and refills them at their tails: the first living standby is promoted, survivors keep
+// their order, and only when all are promoted are tails refilled, by the loads of then.
+func (f *fold) review(addresses []*address, keeps func(*address, Member) bool, dropped, refilled string) {
+	survivors := make([][]Member, len(addresses))
+	for i, a := range addresses {
+		survivors[i] = a.list
+		if goes := func(m Member) bool { return !keeps(a, m) }; slices.ContainsFunc(a.list, goes) {
+			survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)
+			f.recount(a.addr, a.list, survivors[i], dropped)
+		}
 	}
-	f.short.Set(a.addr)
-	if len(a.list) == 0 && !f.starved && len(f.candidates(&address{addr: a.addr, pool: a.pool})) == 0 {
-		f.starved, f.refilled = true, 0
-	}
-}
-
-func (f *fold) refillShort(reason string) {
-	var addrs []netip.Addr
-	f.short.Scan(func(a netip.Addr) bool {
-		addrs = append(addrs, a)
-		return true
-	})
-	for _, a := range addrs {
-		f.refill(a, reason)
+	for i, a := range addresses {
+		list := survivors[i]
+		if len(list) < ListLength {
+			list = f.complete(a, list)
+			f.recount(a.addr, survivors[i], list, refilled)
+		}
+		f.store(a, list)
 	}
 }
 
 // reviewAddress drops the members of a list that are no longer candidates and refills it.
 func (f *fold) reviewAddress(addr netip.Addr, reason string) {
-	f.shrink(addr, reason)
-	f.refill(addr, reasonLeastLoaded)
+	if a, ok := f.addressOf(addr); ok {
+		f.review([]*address{a}, f.maySucceed, reason, reasonLeastLoaded)
+	}
 }
 
 // reviewNode drops a node from the lists of addresses that it may no longer announce.
-func (f *fold) reviewNode(n netip.Addr, reason string) {
-	f.shrinkAll(f.standingsOf(n), f.describe(n)+" "+reason)
+func (f *fold) reviewNode(n *node, reason string) {
+	may := func(a *address, m Member) bool {
+		if m.Node != n.address {
+			return true
+		}
+		candidate, _ := f.isCandidate(n, a)
+		return candidate
+	}
+	f.review(f.listing(n), may, f.describe(n.address)+" "+reason, reasonLeastLoaded)
 }
 
 // reviewAllNodes reviews every list, when the pool that announces may be another.
 func (f *fold) reviewAllNodes(reason string) {
-	var addrs []netip.Addr
-	f.addresses.scan(func(a *address) bool {
-		addrs = append(addrs, a.addr)
-		return true
-	})
-	f.shrinkAll(addrs, reason)
+	f.review(f.addresses.items(), f.maySucceed, reason, reasonLeastLoaded)
 }
 
-// dropNode takes a node's former incarnation out of every list: the first living standby is promoted, survivors keep
-// their order, and only then are the tails refilled, by the loads after all promotions.
-func (f *fold) dropNode(n netip.Addr, reason string) {
-	addrs := f.standingsOf(n)
-	why := f.describe(n) + " " + strings.TrimSpace(reason)
-	for _, addr := range addrs {
+// dropNode takes a node's former incarnation out of every list.
+func (f *fold) dropNode(n *node, reason string) {
+	why := f.describe(n.address) + " " + strings.TrimSpace(reason)
+	f.review(f.listing(n), func(_ *address, m Member) bool { return m.Node != n.address }, why, why)
+}
+
+// refillShort completes the lists that are short, when nodes may have become candidates.
+func (f *fold) refillShort(reason string) {
+	addresses := make([]*address, 0, f.short.Len())
+	f.short.Scan(func(addr netip.Addr) bool {
 		a, _ := f.addressOf(addr)
-		f.setList(a, slices.DeleteFunc(slices.Clone(a.list), func(m Member) bool { return m.Node == n }), why)
-	}
-	for _, addr := range addrs {
-		f.refill(addr, why)
-	}
-}
-
-func (f *fold) shrinkAll(addrs []netip.Addr, reason string) {
-	for _, a := range addrs {
-		f.shrink(a, reason)
-	}
-	for _, a := range addrs {
-		f.refill(a, reasonLeastLoaded)
-	}
-}
-
-// reasonLeastLoaded is why an address without an owner gets this one.
-const reasonLeastLoaded = "least loaded of the candidates"
-
-func (f *fold) shrink(addr netip.Addr, reason string) {
-	a, _ := f.addressOf(addr)
-	kept := slices.DeleteFunc(slices.Clone(a.list), func(m Member) bool {
-		n, ok := f.node(m.Node)
-		if !ok {
-			return true
-		}
-		candidate, _ := f.isCandidate(n, a)
-		return !candidate
-	})
-	f.setList(a, kept, reason)
-}
-
-func (s *State) standingsOf(n netip.Addr) []netip.Addr {
-	var addrs []netip.Addr
-	s.stands.Ascend(standing{node: n}, func(at standing) bool {
-		if at.node != n {
-			return false
-		}
-		addrs = append(addrs, at.addr)
+		addresses = append(addresses, a)
 		return true
 	})
-	return addrs
+	f.review(addresses, func(*address, Member) bool { return true }, "", reason)
+}
+
+// maySucceed tells whether a member may still announce an address.
+func (s *State) maySucceed(a *address, m Member) bool {
+	n, ok := s.node(m.Node)
+	if !ok {
+		return false
+	}
+	candidate, _ := s.isCandidate(n, a)
+	return candidate
+}
+
+// listing finds the addresses in whose list a node is. It looks at all: an index would cost every allocation more than it
+// saves when, rarely, something happens to a node.
+func (s *State) listing(n *node) []*address {
+	var found []*address
+	s.addresses.scan(func(a *address) bool {
+		if slices.ContainsFunc(a.list, func(m Member) bool { return m.Node == n.address }) {
+			found = append(found, a)
+		}
+		return true
+	})
+	return found
 }

@@ -188,6 +188,13 @@ func (s *State) coolingOf(pool string) (n int) {
 
 // NodeViews lists the declared nodes by name; replicas says how far each has folded.
 func (s *State) NodeViews(replicas map[netip.Addr]Progress) []NodeView {
+	owned := map[netip.Addr][]netip.Addr{}
+	s.addresses.scan(func(a *address) bool {
+		if len(a.list) > 0 {
+			owned[a.list[0].Node] = append(owned[a.list[0].Node], a.addr)
+		}
+		return true
+	})
 	views := make([]NodeView, 0, len(s.nodes.rows))
 	for _, n := range s.nodes.rows {
 		progress := replicas[n.address]
@@ -199,10 +206,8 @@ func (s *State) NodeViews(replicas map[netip.Addr]Progress) []NodeView {
 		if n.drained && n.status == nodeJoined {
 			view.State = "drained"
 		}
-		for _, addr := range s.standingsOf(n.address) {
-			if a, _ := s.addressOf(addr); a.list[0].Node == n.address {
-				view.Addresses = append(view.Addresses, addr.String())
-			}
+		for _, a := range owned[n.address] {
+			view.Addresses = append(view.Addresses, a.String())
 		}
 		views = append(views, view)
 	}
