@@ -36,6 +36,39 @@ func (s *Set) Clone() *Set { return &Set{spans: s.spans.Copy(), count: s.count} 
 // Count is the exact number of addresses.
 func (s *Set) Count() Count { return s.count }
 
+// CountIn is the exact number of its addresses in a range. It costs O(log spans), and O(1) for each span in the range.
+func (s *Set) CountIn(r netipx.IPRange) Count {
+	var n Count
+	from := span{first: r.From()}
+	if at, ok := s.spanAtOrBefore(r.From()); ok {
+		from = at
+	}
+	s.spans.Ascend(from, func(at span) bool {
+		if r.To().Less(at.first) {
+			return false
+		}
+		if first, last := later(at.first, r.From()), earlier(at.last, r.To()); !last.Less(first) {
+			n = n.Plus(CountOf(netipx.IPRangeFrom(first, last)))
+		}
+		return true
+	})
+	return n
+}
+
+func later(a, b netip.Addr) netip.Addr {
+	if a.Less(b) {
+		return b
+	}
+	return a
+}
+
+func earlier(a, b netip.Addr) netip.Addr {
+	if b.Less(a) {
+		return b
+	}
+	return a
+}
+
 // Spans is the number of maximal intervals: what the set costs in memory.
 func (s *Set) Spans() int { return s.spans.Len() }
 

@@ -87,6 +87,13 @@ func TestSetBehavesAsATableOfAddresses(t *testing.T) {
 					table.in[i] = false
 				}
 			},
+			"countIn": func(t *rapid.T) {
+				from, to := drawRange(t)
+				want := model{in: table.in[from : to+1]}.count()
+				if got := set.CountIn(netipx.IPRangeFrom(universe[from], universe[to])).String(); got != fmt.Sprint(want) {
+					t.Fatalf("CountIn(%s to %s) = %s, want %d", universe[from], universe[to], got, want)
+				}
+			},
 			"clone and spoil the original": func(t *rapid.T) {
 				original := set
 				set = set.Clone()

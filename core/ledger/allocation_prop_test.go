@@ -148,7 +148,9 @@ func drawAnyService(t *rapid.T, namespace, name string) event.Event {
 // modelText is the ledger in the words of model.String.
 func modelText(s *State) string {
 	var text strings.Builder
-	s.services.scan(func(v *service) bool {
+	services := s.services.items()
+	slices.SortFunc(services, func(a, b *service) int { return a.key.compare(b.key) })
+	for _, v := range services {
 		words := []string{"waiting"}
 		if len(v.addresses) > 0 {
 			words = nil
@@ -157,8 +159,7 @@ func modelText(s *State) string {
 			words = append(words, a.String())
 		}
 		fmt.Fprintf(&text, "service %s: %s\n", v.key, strings.Join(words, " "))
-		return true
-	})
+	}
 	s.addresses.scan(func(a *address) bool {
 		fmt.Fprintf(&text, "address %s:", a.addr)
 		for _, user := range a.users {
@@ -172,7 +173,7 @@ func modelText(s *State) string {
 		return true
 	})
 	for _, p := range s.pools.rows {
-		fmt.Fprintf(&text, "pool %s: %s free\n", p.name, p.free)
+		fmt.Fprintf(&text, "pool %s: %s free\n", p.name, s.freeOf(p))
 	}
 	return text.String()
 }

@@ -123,7 +123,7 @@ func (s *State) countsFor(rule event.AnnounceRule, a *address) bool {
 }
 
 func (s *State) serves(n *node, key ServiceKey) bool {
-	e, ok := s.endpoints.get(key)
+	e, ok := s.endpoints.get(hashed(key))
 	if !ok {
 		return false
 	}

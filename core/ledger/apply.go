@@ -102,7 +102,8 @@ type fold struct {
 	*State
 	changes []Change
 
-	madeRoom bool // an address was released
+	madeRoom bool        // an address was released
+	scratch  []candidate // reused from list to list
 }
 
 func (f *fold) add(c Change) { f.changes = append(f.changes, c) }

@@ -223,8 +223,8 @@ func sameDerived(a, b *State) string {
 		return "orders of pools differ"
 	case !slices.Equal(a.short.Items(), b.short.Items()):
 		return fmt.Sprintf("short lists differ: %v, %v", a.short.Items(), b.short.Items())
-	case locals(a) != locals(b):
-		return "which addresses follow endpoints differs: " + locals(a) + ", " + locals(b)
+	case termsOf(a) != termsOf(b):
+		return "terms differ: " + termsOf(a) + ", " + termsOf(b)
 	case backings(a) != backings(b):
 		return "backings differ: " + backings(a) + ", " + backings(b)
 	case fmt.Sprint(a.PoolViews()) != fmt.Sprint(b.PoolViews()):
@@ -320,7 +320,7 @@ func invariant(s *State) string {
 			}
 			seen[m.Node] = true
 		}
-		if want := min(ListLength, len(s.candidates(a))); len(a.list) != want {
+		if want := min(ListLength, len(s.candidates(a, nil))); len(a.list) != want {
 			broken = fmt.Sprintf("%s lists %d nodes of %d that it could", a.addr, len(a.list), want)
 		}
 		return true
@@ -352,11 +352,11 @@ func inCapacity(s *State, name string, a netip.Addr) bool {
 	return p.holds(a) && !p.isAvoided(a) && !p.excluded.Contains(a)
 }
 
-// locals is which addresses follow their users' endpoints.
-func locals(s *State) string {
+// termsOf is what the users of each address have in common.
+func termsOf(s *State) string {
 	var text strings.Builder
 	s.addresses.scan(func(a *address) bool {
-		fmt.Fprintln(&text, a.addr, a.local)
+		fmt.Fprintln(&text, a.addr, a.terms)
 		return true
 	})
 	return text.String()

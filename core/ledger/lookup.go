@@ -24,12 +24,13 @@ func (s *State) ServicesOf(source string) []ServiceKey {
 		}
 		return true
 	})
+	slices.SortFunc(keys, ServiceKey.compare)
 	return keys
 }
 
 // ServingNodes are the names of the nodes with a serving endpoint of a Service, sorted.
 func (s *State) ServingNodes(key ServiceKey) []string {
-	e, ok := s.endpoints.get(key)
+	e, ok := s.endpoints.get(hashed(key))
 	if !ok {
 		return nil
 	}

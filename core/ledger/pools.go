@@ -17,9 +17,7 @@ type pool struct {
 	name       string
 	*poolFacts // never written: records share it
 
-	free     ipset.Count // derived
 	capacity ipset.Count // derived: all its addresses less the avoided and the excluded
-	assigned int         // derived: addresses in use that were given from it
 }
 
 // poolFacts is a pool's definition, and what the settings say of it.
@@ -187,7 +185,6 @@ func (s *State) openPools() {
 		pools[i] = s.pools.edit(p, func(p *pool) {
 			settings := s.settingsOf(p.name)
 			p.poolFacts = &poolFacts{spec: p.spec, ranges: rangesOf(p.spec), settings: settings, excluded: setOf(settings.Exclude)}
-			p.free, p.capacity, p.assigned = ipset.Count{}, ipset.Count{}, 0
 		})
 		s.ranges = append(s.ranges, pools[i].ranges...)
 	}
@@ -233,9 +230,6 @@ func (s *State) relabel() {
 			s.countUses(a, -1)
 			a = s.addresses.edit(a, func(a *address) { a.pool = r.pool })
 			s.countUses(a, +1)
-		}
-		if p, ok := s.pool(a.pool); ok {
-			s.pools.edit(p, func(p *pool) { p.assigned++ })
 		}
 	}
 }
@@ -287,7 +281,7 @@ func (s *State) openPool(p *pool) {
 	for r := range free.Ranges() {
 		s.free.AddRange(r)
 	}
-	s.pools.edit(p, func(p *pool) { p.free, p.capacity = free.Count(), capacity })
+	s.pools.edit(p, func(p *pool) { p.capacity = capacity })
 }
 
 func (s *State) settingsOf(name string) event.PoolSettings {
@@ -300,17 +294,20 @@ func (s *State) settingsOf(name string) event.PoolSettings {
 
 // setFree puts an allocatable address back among the free ones.
 func (s *State) setFree(a netip.Addr) {
-	r, ok := s.rangeOf(a)
-	if !ok {
+	if _, ok := s.rangeOf(a); !ok {
 		panic("ledger: a free address belongs to a pool: " + a.String())
 	}
-	if s.free.Release(a) {
-		p, _ := s.pool(r.pool)
-		s.pools.edit(p, func(p *pool) { p.free = p.free.Plus(oneAddress) })
-	}
+	s.free.Release(a)
 }
 
-var oneAddress = ipset.CountOf(netipx.IPRangeFrom(netip.IPv4Unspecified(), netip.IPv4Unspecified()))
+// freeOf counts a pool's free addresses.
+func (s *State) freeOf(p *pool) ipset.Count {
+	var n ipset.Count
+	for _, r := range p.ranges {
+		n = n.Plus(s.free.CountIn(r.IPRange))
+	}
+	return n
+}
 
 // isReserved tells whether an address is kept for the ingress Service: the ingressVIP, once it lies in a pool.
 func (s *State) isReserved(a netip.Addr) bool {

@@ -33,16 +33,15 @@ func (f *fold) serviceApplied(e event.ServiceApplied) {
 
 // respecify replaces what a Service declares, with the indexes over its addresses.
 func (f *fold) respecify(v *service, e event.ServiceApplied) *service {
+	old := v.terms()
+	v = f.services.edit(v, func(v *service) { v.spec = &e })
+	if v.terms() == old {
+		return v
+	}
 	for _, a := range v.addresses {
 		used, _ := f.addressOf(a)
 		f.countUses(used, -1)
-	}
-	v = f.services.edit(v, func(v *service) { v.spec = &e })
-	for _, a := range v.addresses {
-		used, _ := f.addressOf(a)
-		if used.local != v.isLocal() {
-			used = f.addresses.edit(used, func(a *address) { a.local = v.isLocal() })
-		}
+		used = f.addresses.edit(used, func(a *address) { a.terms = v.terms() })
 		f.countUses(used, +1)
 	}
 	return v
@@ -120,10 +119,12 @@ func (f *fold) serviceDeleted(e event.ServiceDeleted) {
 	if len(v.addresses) == 0 {
 		f.add(Change{Kind: Released, Service: key, Reason: "the Service was deleted while it waited"})
 	}
-	v = f.releaseAll(v, "the Service was deleted")
-	v = f.dequeue(v)
-	f.services.remove(v.key)
-	f.endpoints.remove(key)
+	f.dequeue(v)
+	for _, a := range v.addresses {
+		f.vacate(a, key, "the Service was deleted")
+	}
+	f.services.remove(hashed(key))
+	f.endpoints.remove(hashed(key))
 	if f.madeRoom {
 		f.serveQueue()
 	}
@@ -131,18 +132,18 @@ func (f *fold) serviceDeleted(e event.ServiceDeleted) {
 
 func (f *fold) endpointsChanged(e event.EndpointsChanged) {
 	key := ServiceKey{e.Namespace, e.Name}
-	old, known := f.endpoints.get(key)
+	old, known := f.endpoints.get(hashed(key))
 	if known && old.source != e.Source {
 		f.reject("endpoints of %s: they belong to source %s, not %s", key, old.source, e.Source)
 		return
 	}
 	if len(e.Nodes) == 0 {
-		f.endpoints.remove(key)
+		f.endpoints.remove(hashed(key))
 	} else {
 		nodes := slices.Compact(slices.Sorted(slices.Values(e.Nodes)))
 		f.endpoints.set(&endpoints{key: key, source: e.Source, nodes: nodes})
 	}
-	if v, ok := f.service(key); ok {
+	if v, ok := f.service(key); ok && v.terms().local {
 		for _, a := range v.addresses {
 			f.reviewAddress(a, "has no serving endpoint of "+key.String())
 		}
@@ -190,15 +191,10 @@ func (f *fold) share(used *address, v *service) {
 
 // occupy puts an address into use, with its first user and its list.
 func (f *fold) occupy(a netip.Addr, name string, v *service) {
-	f.uncool(a)
-	wasFree := f.free.Take(a)
-	p, _ := f.pool(name)
-	f.pools.edit(p, func(p *pool) {
-		if p.assigned++; wasFree {
-			p.free = p.free.Minus(oneAddress)
-		}
-	})
-	used := &address{addr: a, pool: name, users: []ServiceKey{v.key}, local: v.isLocal()}
+	if !f.free.Take(a) {
+		f.uncool(a)
+	}
+	used := &address{addr: a, pool: name, users: []ServiceKey{v.key}, terms: v.terms()}
 	if used.list = f.complete(used, nil); len(used.list) > 0 {
 		used.version = f.seq
 	}
@@ -217,40 +213,38 @@ func (f *fold) releaseAll(v *service, reason string) *service {
 	return v
 }
 
-// release takes one address from a Service. Its last user leaves it cooling; or gone, if it can no longer be allocated.
+// release takes one address from a Service.
 func (f *fold) release(v *service, a netip.Addr, reason string) *service {
-	f.madeRoom = true
-	used, _ := f.addressOf(a)
-	shared := false // with Services that keep it
-	f.add(Change{Kind: Released, Service: v.key, Address: a, Pool: used.pool, Reason: reason})
-	f.countUses(used, -1)
-	if len(used.users) > 1 {
-		used = f.addresses.edit(used, func(u *address) {
-			u.users = slices.DeleteFunc(slices.Clone(u.users), func(k ServiceKey) bool { return k == v.key })
-			first, _ := f.service(u.users[0])
-			u.local = first.isLocal()
-		})
-		f.countUses(used, +1)
-		shared = true
-	}
 	v = f.services.edit(v, func(v *service) {
 		v.addresses = slices.DeleteFunc(slices.Clone(v.addresses), func(b netip.Addr) bool { return b == a })
 	})
 	if len(v.addresses) < len(v.wants()) {
 		v = f.enqueue(v)
 	}
-	if shared {
-		f.reviewAddress(a, v.key.String()+" left it")
-		return v
+	f.vacate(a, v.key, reason)
+	return v
+}
+
+// vacate takes a user from an address. The last one leaves it cooling; or gone, if it can no longer be allocated.
+func (f *fold) vacate(a netip.Addr, user ServiceKey, reason string) {
+	f.madeRoom = true
+	used, _ := f.addressOf(a)
+	f.add(Change{Kind: Released, Service: user, Address: a, Pool: used.pool, Reason: reason})
+	f.countUses(used, -1)
+	if len(used.users) > 1 {
+		used = f.addresses.edit(used, func(u *address) {
+			u.users = slices.DeleteFunc(slices.Clone(u.users), func(k ServiceKey) bool { return k == user })
+			first, _ := f.service(u.users[0])
+			u.terms = first.terms()
+		})
+		f.countUses(used, +1)
+		f.reviewAddress(a, user.String()+" left it")
+		return
 	}
 	f.recount(a, used.list, nil, reason)
 	f.addresses.remove(a)
 	f.short.Delete(a)
-	if p, ok := f.pool(used.pool); ok {
-		f.pools.edit(p, func(p *pool) { p.assigned-- })
-	}
-	f.setAside(a, v.key)
-	return v
+	f.setAside(a, user)
 }
 
 // setAside lets a released address cool, or frees it, if it can be allocated again.

@@ -69,16 +69,12 @@ func (a usage) less(b usage) bool {
 // countUses adds an address's users to the derived indexes over users, or takes them out. Every change of an address's
 // users, of its pool, or of a user's sharing key goes between the two.
 func (s *State) countUses(a *address, by int) {
+	if entry := (sharedBy{a.sharing, a.addr}); a.sharing != "" && by > 0 {
+		s.shared.Set(entry)
+	} else if a.sharing != "" {
+		s.shared.Delete(entry)
+	}
 	for i, key := range a.users {
-		v, _ := s.service(key)
-		if v.spec.SharingKey != "" { // users of one address have one key
-			entry := sharedBy{v.spec.SharingKey, a.addr}
-			if by > 0 {
-				s.shared.Set(entry)
-			} else {
-				s.shared.Delete(entry)
-			}
-		}
 		if slices.ContainsFunc(a.users[:i], func(k ServiceKey) bool { return k.Namespace == key.Namespace }) {
 			continue
 		}

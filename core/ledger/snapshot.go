@@ -278,7 +278,9 @@ func (s *State) rebuild() error {
 		for _, key := range a.users {
 			user, known := s.service(key)
 			missing = missing || !known
-			a.local = known && user.isLocal()
+			if known {
+				a.terms = user.terms()
+			}
 		}
 		return true
 	})

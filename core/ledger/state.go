@@ -29,8 +29,8 @@ type State struct {
 	pools      table[pool]
 	namespaces records[string, namespace]
 	nodes      table[node]
-	services   records[ServiceKey, service]
-	endpoints  records[ServiceKey, endpoints]
+	services   records[hashedKey, service]
+	endpoints  records[hashedKey, endpoints]
 	addresses  records[netip.Addr, address] // those in use
 	coolings   *btree.BTreeG[cooling]       // by address
 
@@ -67,8 +67,8 @@ func New(logID string) *State {
 		pools:      table[pool]{compare: func(a, b *pool) int { return strings.Compare(a.name, b.name) }},
 		namespaces: recordsOf(cmp.Less[string], func(n *namespace) string { return n.name }),
 		nodes:      table[node]{compare: func(a, b *node) int { return a.address.Compare(b.address) }},
-		services:   recordsOf(ServiceKey.Less, func(v *service) ServiceKey { return v.key }),
-		endpoints:  recordsOf(ServiceKey.Less, func(e *endpoints) ServiceKey { return e.key }),
+		services:   recordsOf(hashedKey.less, func(v *service) hashedKey { return hashed(v.key) }),
+		endpoints:  recordsOf(hashedKey.less, func(e *endpoints) hashedKey { return hashed(e.key) }),
 		addresses:  recordsOf(netip.Addr.Less, func(a *address) netip.Addr { return a.addr }),
 		coolings:   treeOf(func(a, b cooling) bool { return a.addr.Less(b.addr) }),
 		free:       ipset.New(),
@@ -140,6 +140,32 @@ func (k ServiceKey) Less(other ServiceKey) bool { return k.compare(other) < 0 }
 
 func (k ServiceKey) compare(other ServiceKey) int {
 	return cmp.Or(strings.Compare(k.Namespace, other.Namespace), strings.Compare(k.Name, other.Name))
+}
+
+// hashedKey orders Services by a hash of their names, so that looking one up compares numbers and follows no pointer.
+type hashedKey struct {
+	hash uint64 // FNV-1a (RFC 9923) of namespace, 0, name
+	ServiceKey
+}
+
+func hashed(k ServiceKey) hashedKey {
+	const offset, prime = 14695981039346656037, 1099511628211
+	hash := uint64(offset)
+	for i := range len(k.Namespace) {
+		hash = (hash ^ uint64(k.Namespace[i])) * prime
+	}
+	hash *= prime
+	for i := range len(k.Name) {
+		hash = (hash ^ uint64(k.Name[i])) * prime
+	}
+	return hashedKey{hash, k}
+}
+
+func (a hashedKey) less(b hashedKey) bool {
+	if a.hash != b.hash {
+		return a.hash < b.hash
+	}
+	return a.compare(b.ServiceKey) < 0
 }
 
 // Member is one place in a succession list: a node and which of its lives.
@@ -231,8 +257,6 @@ func (v *service) wants() []string {
 	return v.spec.Families
 }
 
-func (v *service) isLocal() bool { return v.spec.TrafficPolicy == event.TrafficLocal }
-
 type endpoints struct {
 	key    ServiceKey
 	source string
@@ -246,7 +270,17 @@ type address struct {
 	list    []Member     // owner, first standby, second standby
 	version uint64       // the sequence of the fact that last changed the list
 
-	local bool // derived: its users follow their endpoints; those who share have one traffic policy
+	terms // derived
+}
+
+// terms are what the users of an address have in common: those who share it have one sharing key and one traffic policy.
+type terms struct {
+	local   bool   // they follow their endpoints
+	sharing string // the key; "" for one who does not share
+}
+
+func (v *service) terms() terms {
+	return terms{local: v.spec.TrafficPolicy == event.TrafficLocal, sharing: v.spec.SharingKey}
 }
 
 func (s *State) pool(name string) (*pool, bool) {
@@ -257,7 +291,7 @@ func (s *State) node(address netip.Addr) (*node, bool) {
 	return s.nodes.at(func(n *node) int { return n.address.Compare(address) })
 }
 
-func (s *State) service(key ServiceKey) (*service, bool) { return s.services.get(key) }
+func (s *State) service(key ServiceKey) (*service, bool) { return s.services.get(hashed(key)) }
 
 func (s *State) addressOf(a netip.Addr) (*address, bool) {
 	return s.addresses.get(a)

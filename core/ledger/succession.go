@@ -33,7 +33,7 @@ func (f *fold) noteShort(a *address) {
 		return
 	}
 	f.short.Set(a.addr)
-	if len(a.list) == 0 && !f.starved && len(f.candidates(&address{addr: a.addr, pool: a.pool})) == 0 {
+	if len(a.list) == 0 && !f.starved && len(f.candidates(&address{addr: a.addr, pool: a.pool}, nil)) == 0 {
 		f.starved, f.refilled = true, 0
 	}
 }
@@ -80,9 +80,8 @@ func (c *candidate) rankFor(a netip.Addr) uint64 {
 	return c.rank
 }
 
-// candidates are the nodes that may announce an address, in the order of their addresses.
-func (s *State) candidates(a *address) []candidate {
-	all := make([]candidate, 0, len(s.nodes.rows))
+// candidates appends the nodes that may announce an address, in the order of their addresses.
+func (s *State) candidates(a *address, all []candidate) []candidate {
 	who := s.audienceOf(a)
 	for _, n := range s.nodes.rows {
 		if weight, why := s.judge(n, who); why == "" {
@@ -139,15 +138,18 @@ func rank(n, a netip.Addr) uint64 {
 }
 
 // complete gives a list with its tail filled from the candidates.
-func (s *State) complete(a *address, list []Member) []Member {
+func (f *fold) complete(a *address, list []Member) []Member {
 	full := append(make([]Member, 0, ListLength), list...)
-	candidates := s.candidates(a)
+	if f.scratch == nil {
+		f.scratch = make([]candidate, 0, len(f.nodes.rows))
+	}
+	f.scratch = f.candidates(a, f.scratch[:0])
 	for len(full) < ListLength {
-		n := s.next(a, full, candidates)
+		n := f.next(a, full, f.scratch)
 		if n == nil {
 			break
 		}
-		full = slices.Insert(full, s.entry(full, n), Member{Node: n.address, Incarnation: n.incarnation})
+		full = slices.Insert(full, f.entry(full, n), Member{Node: n.address, Incarnation: n.incarnation})
 	}
 	return full
 }

@@ -156,11 +156,16 @@ func (s *State) whyUnowned(a *address) string {
 
 // PoolViews lists the pools by name.
 func (s *State) PoolViews() []PoolView {
+	assigned := map[string]int{}
+	s.addresses.scan(func(a *address) bool {
+		assigned[a.pool]++
+		return true
+	})
 	views := make([]PoolView, 0, len(s.pools.rows))
 	for _, p := range s.pools.rows {
 		view := PoolView{
 			Name: p.name, Addresses: slices.Clone(p.spec.Addresses),
-			Capacity: p.capacity, Assigned: p.assigned, Available: p.free, Cooling: s.coolingOf(p.name),
+			Capacity: p.capacity, Assigned: assigned[p.name], Available: s.freeOf(p), Cooling: s.coolingOf(p.name),
 		}
 		if s.cluster != nil && s.isReserved(s.cluster.IngressVIP) {
 			r, _ := s.rangeOf(s.cluster.IngressVIP)
