@@ -28,7 +28,16 @@ type follower struct {
 	rings   int    // fetches that are still worth a try
 	shorter int
 	yield   func(log.Entry, error) bool
-	stopped bool // the consumer has enough
+	stopped bool     // the consumer has enough
+	ahead   *fetched // what comes next, asked for while the consumer is busy; nil for none
+}
+
+// fetched is a fetch that runs beside the consumer.
+type fetched struct {
+	from    uint64
+	entries []log.Entry
+	err     error
+	done    chan struct{}
 }
 
 // Follow implements log.Log.
@@ -42,6 +51,8 @@ func (l *Log) Follow(ctx context.Context, after uint64) iter.Seq2[log.Entry, err
 }
 
 func (f *follower) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	pushes := make(chan *nats.Msg, feedBuffer)
 	feed, err := f.nc.ChanSubscribe(feedSubjects(f.cluster), pushes)
 	if err != nil {
@@ -105,7 +116,7 @@ func (f *follower) take(push *nats.Msg) {
 // fill fetches what comes next, and says whether there was any.
 func (f *follower) fill(ctx context.Context) (bool, error) {
 	f.rings = max(f.rings-1, 0)
-	entries, err := f.fetch(ctx, f.next, "")
+	entries, err := f.fetchNext(ctx)
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
@@ -128,6 +139,27 @@ func (f *follower) fill(ctx context.Context) (bool, error) {
 		}
 	}
 	return len(entries) > 0, nil
+}
+
+// fetchNext fetches what comes next, and where more is known to come begins to fetch that too.
+func (f *follower) fetchNext(ctx context.Context) ([]log.Entry, error) {
+	ahead := f.ahead
+	f.ahead = nil
+	if ahead == nil || ahead.from != f.next {
+		ahead = &fetched{from: f.next}
+		ahead.entries, ahead.err = f.fetch(ctx, f.next, "")
+	} else {
+		<-ahead.done
+	}
+	if n := len(ahead.entries); n > 0 && ahead.entries[n-1].Sequence < f.known {
+		more := &fetched{from: ahead.entries[n-1].Sequence + 1, done: make(chan struct{})}
+		f.ahead = more
+		go func() {
+			defer close(more.done)
+			more.entries, more.err = f.fetch(ctx, more.from, "")
+		}()
+	}
+	return ahead.entries, ahead.err
 }
 
 // missing says why the next entry is not there although a later one is: purged from the front, or lost.
