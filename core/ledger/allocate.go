@@ -116,7 +116,11 @@ func (s *State) unusable(v *service, a netip.Addr) *refusal {
 		return &refusal{kind: addressAvoided, address: a, pool: p.name}
 	case p.excluded.Contains(a):
 		return &refusal{kind: addressExcluded, address: a, pool: p.name}
-	case inUse:
+	}
+	if c, disputed := s.inConflict(a); disputed {
+		return &refusal{kind: addressInConflict, address: a, other: c.mac}
+	}
+	if inUse {
 		return s.unsharable(v, used)
 	}
 	return nil

@@ -14,10 +14,23 @@ import (
 
 // drawAllocationFact draws facts about allocation only, on small pools and few names and labels, so that sharing, quotas,
 // exhaustion, cooling and every kind of edit meet.
-func drawAllocationFact(t *rapid.T) event.Event {
+func drawAllocationFact(t *rapid.T, s *State) event.Event {
 	name := fmt.Sprintf("s%d", rapid.IntRange(0, 9).Draw(t, "service"))
 	namespace := rapid.SampledFrom([]string{"red", "blue"}).Draw(t, "namespace")
-	switch rapid.IntRange(0, 19).Draw(t, "kind") {
+	switch rapid.IntRange(0, 21).Draw(t, "kind") {
+	case 20:
+		node := nodeAddress(rapid.IntRange(0, 1).Draw(t, "reporter"))
+		if rapid.IntRange(0, 2).Draw(t, "over") == 0 {
+			return event.VIPConflictCleared{Node: node, Address: drawAddress(t)}
+		}
+		return event.VIPConflictSeen{Node: node, Address: drawAddress(t), Interface: "eth0", MAC: "02:00:00:00:00:99"}
+	case 21:
+		i := rapid.IntRange(0, 1).Draw(t, "node")
+		n, _ := s.NodeNamed(nodeAddress(i).String())
+		if n.Joined {
+			return event.NodeLeft{Address: n.Address, Incarnation: n.Incarnation}
+		}
+		return joined(i, "again")
 	case 0:
 		return event.PoolAdded{Pool: drawPool(t)}
 	case 1, 2:
@@ -184,7 +197,7 @@ func drawAllocation(t *rapid.T, check func(s *State, e event.Event, before *Stat
 	apply(s, clusterOf(3))
 	check(s, clusterOf(3), nil)
 	for range rapid.IntRange(1, 80).Draw(t, "length") {
-		e := drawAllocationFact(t)
+		e := drawAllocationFact(t, s)
 		before := s.Clone()
 		apply(s, e)
 		check(s, e, before)

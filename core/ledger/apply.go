@@ -76,11 +76,15 @@ func (s *State) Apply(e event.Event, seq uint64, timeNanos int64) []Change {
 		f.voterRemoved(e)
 	case event.VotersSettled:
 		f.votersSettled(e)
+	case event.VIPConflictSeen:
+		f.conflictSeen(e)
+	case event.VIPConflictCleared:
+		f.conflictCleared(e)
 	case event.NodeLabelled:
 		f.nodeLabelled(e)
 	case event.RulesAdopted:
 		f.rulesAdopted(e)
-	case event.NodeEvicted, event.VIPConflictSeen, event.VIPConflictCleared, event.VoterDeclaredOff:
+	case event.NodeEvicted, event.VoterDeclaredOff:
 		f.reject("rules %d do not honour %s", s.rules, event.TypeOf(e))
 	default:
 		panic(fmt.Sprintf("ledger: no rule for %T", e))

@@ -25,6 +25,8 @@ const (
 	Released    ChangeKind = "released"   // a Service lost its address
 	Waiting     ChangeKind = "waiting"    // a Service has no address
 	Freed       ChangeKind = "freed"      // an address has cooled long enough, by an operator's word
+	Conflicted  ChangeKind = "conflict"   // a foreign MAC answers for an address
+	Undisputed  ChangeKind = "undisputed" // a node no longer sees a conflict over an address
 	Moved       ChangeKind = "moved"      // an address has another owner
 	Unowned     ChangeKind = "unowned"    // an address has no owner any more
 	Configured  ChangeKind = "configured" // the cluster, its settings or a pool is declared anew

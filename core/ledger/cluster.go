@@ -24,8 +24,8 @@ func (f *fold) clusterConfigured(e event.ClusterConfigured) {
 	f.serveQueue()
 }
 
-// declareNodes adds and drops nodes. A node that is dropped leaves all lists; which nodes announce may turn for all
-// nodes at once, when a load-balancer node pool appears.
+// declareNodes adds and drops nodes. A node that is dropped leaves all lists, all at once; which nodes announce may turn
+// for all nodes, when a load-balancer node pool appears.
 func (f *fold) declareNodes(declared []event.DeclaredNode) {
 	roles := map[string]string{}
 	for _, d := range declared {
@@ -42,16 +42,15 @@ func (f *fold) declareNodes(declared []event.DeclaredNode) {
 	var gone []*node
 	for _, n := range f.nodes.rows {
 		if _, still := roles[n.address.String()]; !still {
-			gone = append(gone, n)
+			gone = append(gone, f.nodes.edit(n, func(n *node) { n.role = "" }))
 		}
 	}
+	f.reviewAll("the cluster file changed who may announce it")
 	for _, n := range gone {
-		n = f.nodes.edit(n, func(n *node) { n.role = "" })
-		f.reviewNode(n, "is no longer declared")
+		f.endConflictsOf(n, "is no longer declared")
 		f.nodes.remove(n)
 		f.add(Change{Kind: NodeChanged, Node: n.address, Reason: "no longer declared"})
 	}
-	f.reviewAllNodes("no longer announces")
 }
 
 // announcingRole is the pool that announces addresses: the load-balancer nodes where there are any, else the
@@ -71,6 +70,6 @@ func (f *fold) settingsChanged(e event.SettingsChanged) {
 	f.options = e
 	f.add(Change{Kind: Configured, Reason: "settings"})
 	f.openPools()
+	f.reviewAll("the settings changed who may announce it")
 	f.serveQueue()
-	f.reviewAllNodes("the settings changed who may announce it")
 }

@@ -49,6 +49,10 @@ func serviceEntity(key ServiceKey) string {
 
 func poolEntity(name string) string { return event.PoolRemoved{Name: name}.Entity() }
 
+func conflictEntity(c conflict) string {
+	return event.VIPConflictCleared{Node: c.node, Address: c.addr}.Entity()
+}
+
 var settingsEntity = event.SettingsChanged{}.Entity()
 
 // ExplainService says why a Service has its addresses, or none; false if there is no such Service.
@@ -204,6 +208,9 @@ func (s *State) ExplainAddress(a netip.Addr) (Explanation, bool) {
 	for _, key := range used.users {
 		e.add("user", yes, key.String(), serviceEntity(key))
 	}
+	if c, disputed := s.inConflict(a); disputed {
+		e.add("conflict", yes, c.String()+"; it stays with its users, find that machine", conflictEntity(c))
+	}
 	s.explainList(&e, used)
 	return e, true
 }
@@ -211,6 +218,7 @@ func (s *State) ExplainAddress(a netip.Addr) (Explanation, bool) {
 func (s *State) explainUnused(e *Explanation, a netip.Addr, pool string) string {
 	p, _ := s.pool(pool)
 	c, cools := s.coolings.Get(cooling{addr: a})
+	d, disputed := s.inConflict(a)
 	switch {
 	case s.isReserved(a):
 		e.add("reserved", yes, "it is the ingressVIP, kept for "+s.options.IngressService, settingsEntity, event.ClusterConfigured{}.Entity())
@@ -221,6 +229,9 @@ func (s *State) explainUnused(e *Explanation, a netip.Addr, pool string) string 
 	case p.excluded.Contains(a):
 		e.add("exclude", yes, "the settings exclude it", settingsEntity)
 		return "is excluded"
+	case disputed:
+		e.add("conflict", yes, d.String()+"; nobody gets it until that is over", conflictEntity(d))
+		return "is in conflict"
 	case cools:
 		e.add("cooling", yes, fmt.Sprintf("%s released it; it is kept for that name until %s and given to others only if nothing else is free",
 			c.keeper, formatNanos(c.until)), serviceEntity(c.keeper))

@@ -335,9 +335,12 @@ func invariant(s *State) string {
 			}
 			return true
 		})
-		sum += p.Cooling
-		if p.Reserved == 1 && inCapacity(s, p.Name, s.cluster.IngressVIP) {
-			sum++
+		sum += p.Cooling + p.Reserved
+		vip := s.cluster.IngressVIP
+		if r, _ := s.rangeOf(vip); r.pool == p.Name && !inCapacity(s, p.Name, vip) {
+			if _, inUse := s.addressOf(vip); !inUse {
+				sum-- // reserved, and avoided or excluded
+			}
 		}
 		if fmt.Sprint(sum) != p.Capacity.String() {
 			broken = fmt.Sprintf("pool %s: %d addresses accounted for of %s", p.Name, sum, p.Capacity)

@@ -26,6 +26,8 @@ type model struct {
 	services   map[modelName]*modelService
 	used       map[netip.Addr]*modelUse
 	cooling    map[netip.Addr]modelCooling
+	joined     map[netip.Addr]bool
+	conflicts  map[netip.Addr]map[netip.Addr]bool // by address, the nodes that report one
 }
 
 // modelName is a Service's name.
@@ -58,6 +60,8 @@ func newModel() *model {
 		services:   map[modelName]*modelService{},
 		used:       map[netip.Addr]*modelUse{},
 		cooling:    map[netip.Addr]modelCooling{},
+		joined:     map[netip.Addr]bool{},
+		conflicts:  map[netip.Addr]map[netip.Addr]bool{},
 	}
 }
 
@@ -92,6 +96,22 @@ func (m *model) apply(e event.Event, seq uint64, now int64) {
 		m.deleteService(e)
 	case event.AddressReleased:
 		m.releaseCooling(e.Address)
+	case event.NodeJoined:
+		m.joined[e.Address] = true
+	case event.NodeLeft:
+		for a := range m.conflicts {
+			m.clearConflict(e.Address, a)
+		}
+		delete(m.joined, e.Address)
+	case event.VIPConflictSeen:
+		if m.joined[e.Node] {
+			if m.conflicts[e.Address] == nil {
+				m.conflicts[e.Address] = map[netip.Addr]bool{}
+			}
+			m.conflicts[e.Address][e.Node] = true
+		}
+	case event.VIPConflictCleared:
+		m.clearConflict(e.Node, e.Address)
 	}
 	for a := range m.cooling { // Pools: what can no longer be allocated stops cooling
 		if !m.allocatable(a) {
@@ -232,7 +252,8 @@ func (m *model) reserved(a netip.Addr) bool {
 
 func (m *model) allocatable(a netip.Addr) bool {
 	p, inPool := m.poolAround(a)
-	return inPool && !modelLiesIn(a, m.refinement(p.Name).Exclude) && !(p.AvoidBuggyIPs && modelBuggy(a)) && !m.reserved(a)
+	return inPool && !modelLiesIn(a, m.refinement(p.Name).Exclude) && !(p.AvoidBuggyIPs && modelBuggy(a)) && !m.reserved(a) &&
+		len(m.conflicts[a]) == 0
 }
 
 func modelBuggy(a netip.Addr) bool {
@@ -648,6 +669,13 @@ func (m *model) endCooldowns() {
 func (m *model) releaseCooling(a netip.Addr) {
 	if m.isCooling(a) {
 		delete(m.cooling, a)
+		m.room = true
+	}
+}
+
+func (m *model) clearConflict(node, a netip.Addr) {
+	if m.conflicts[a][node] {
+		delete(m.conflicts[a], node)
 		m.room = true
 	}
 }

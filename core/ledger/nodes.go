@@ -78,6 +78,7 @@ func (f *fold) endIncarnation(n *node, status nodeStatus, reason string) {
 	f.nodes.edit(n, func(n *node) { n.status = status })
 	f.add(Change{Kind: NodeChanged, Node: n.address, Reason: reason})
 	f.dropNode(n, reason)
+	f.endConflictsOf(n, reason)
 }
 
 func (f *fold) nodeDrained(a netip.Addr, drained bool, why string) {

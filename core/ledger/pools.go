@@ -67,11 +67,14 @@ func (s *State) admits(p *pool, v *service) bool {
 	return len(set.ServiceSelectors) == 0 || matchesAny(set.ServiceSelectors, v.spec.Labels)
 }
 
-// isAllocatable tells whether an address may be given to anyone: it lies in a pool and is neither excluded, avoided nor
-// reserved.
+// isAllocatable tells whether an address may be given to anyone: it lies in a pool and is neither excluded, avoided,
+// reserved nor in conflict.
 func (s *State) isAllocatable(a netip.Addr) bool {
 	r, ok := s.rangeOf(a)
 	if !ok || s.isReserved(a) {
+		return false
+	}
+	if _, disputed := s.inConflict(a); disputed {
 		return false
 	}
 	p, _ := s.pool(r.pool)
@@ -91,6 +94,7 @@ func (f *fold) poolAdded(spec event.Pool) {
 	f.pools.set(&pool{name: spec.Name, poolFacts: &poolFacts{spec: spec}})
 	f.add(Change{Kind: Configured, Reason: "pool " + spec.Name + " added"})
 	f.openPools()
+	f.reviewAll(reasonPools)
 	f.serveQueue()
 }
 
@@ -132,6 +136,7 @@ func (f *fold) poolEdited(spec event.Pool) {
 	f.add(Change{Kind: Configured, Reason: "pool " + spec.Name + " edited"})
 	f.openPools()
 	f.evict(old)
+	f.reviewAll(reasonPools)
 	f.serveQueue()
 }
 
@@ -149,6 +154,7 @@ func (f *fold) poolRemoved(name string) {
 	f.add(Change{Kind: Configured, Reason: "pool " + name + " removed"})
 	f.openPools()
 	f.evict(old)
+	f.reviewAll(reasonPools)
 	f.serveQueue()
 }
 
@@ -274,6 +280,10 @@ func (s *State) openPool(p *pool) {
 			return !r.To().Less(a.addr)
 		})
 		s.coolings.Ascend(cooling{addr: r.From()}, func(c cooling) bool {
+			free.Take(c.addr)
+			return !r.To().Less(c.addr)
+		})
+		s.conflicts.Ascend(conflict{addr: r.From()}, func(c conflict) bool {
 			free.Take(c.addr)
 			return !r.To().Less(c.addr)
 		})

@@ -39,6 +39,7 @@ const (
 	addressReserved
 	addressAvoided
 	addressExcluded
+	addressInConflict
 	sharingKeysDiffer
 	sharingPortTaken
 	sharingPoliciesDiffer
@@ -81,6 +82,8 @@ func (r refusal) String() string {
 		return fmt.Sprintf("%s ends in 0 or 255, which pool %s avoids (avoidBuggyIPs)", r.address, r.pool)
 	case addressExcluded:
 		return fmt.Sprintf("%s is excluded from pool %s by the settings", r.address, r.pool)
+	case addressInConflict:
+		return fmt.Sprintf("%s is in conflict: %s answers for it; find that machine, or request another address", r.address, r.other)
 	case sharingKeysDiffer:
 		return fmt.Sprintf("%s is held by %s, and their sharing keys differ", r.address, r.holder)
 	case sharingPortTaken:

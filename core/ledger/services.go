@@ -23,11 +23,12 @@ func (f *fold) serviceApplied(e event.ServiceApplied) {
 	v := f.respecify(old, e)
 	v = f.keep(v)
 	f.serve(v, true)
-	if v, _ = f.service(key); f.madeRoom || len(old.addresses) > 0 && !sameSharing(old.spec, v.spec) {
-		f.serveQueue()
-	}
+	v, _ = f.service(key)
 	for _, a := range v.addresses {
-		f.reviewAddress(a, "traffic policy")
+		f.reviewAddress(a, "may no longer announce it for "+key.String())
+	}
+	if f.madeRoom || len(old.addresses) > 0 && !sameSharing(old.spec, v.spec) {
+		f.serveQueue()
 	}
 }
 

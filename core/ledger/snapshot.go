@@ -102,6 +102,7 @@ func (s *State) code(c *codec) {
 	many(c, s.endpoints, (*endpoints).code)
 	many(c, s.addresses, (*address).code)
 	values(c, s.coolings, (*cooling).code)
+	values(c, s.conflicts, (*conflict).code)
 }
 
 // many handles records in their order; a record out of order is damage.
@@ -167,6 +168,13 @@ func (x *cooling) code(c *codec) {
 	c.addr(&x.addr)
 	code(c, &x.until)
 	x.keeper.code(c)
+}
+
+func (x *conflict) code(c *codec) {
+	c.addr(&x.addr)
+	c.addr(&x.node)
+	c.text(&x.ifi)
+	c.text(&x.mac)
 }
 
 func labels(c *codec, v *[]event.Label) {

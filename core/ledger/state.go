@@ -33,6 +33,7 @@ type State struct {
 	endpoints  records[hashedKey, endpoints]
 	addresses  records[netip.Addr, address] // those in use
 	coolings   *btree.BTreeG[cooling]       // by address
+	conflicts  *btree.BTreeG[conflict]      // by address and node
 
 	// starved says that some address lost its last candidate, or never had one, since the last rebalance; refilled is
 	// the ledger time at which a node first joined after that. Together they ask for one rebalance.
@@ -71,6 +72,7 @@ func New(logID string) *State {
 		endpoints:  recordsOf(hashedKey.less, func(e *endpoints) hashedKey { return hashed(e.key) }),
 		addresses:  recordsOf(netip.Addr.Less, func(a *address) netip.Addr { return a.addr }),
 		coolings:   treeOf(func(a, b cooling) bool { return a.addr.Less(b.addr) }),
+		conflicts:  treeOf(conflict.less),
 		free:       ipset.New(),
 		queue:      treeOf(waiter.less),
 		shared:     treeOf(sharedBy.less),
@@ -95,6 +97,7 @@ func (s *State) Clone() *State {
 	c.endpoints = s.endpoints.copy()
 	c.addresses = s.addresses.copy()
 	c.coolings = s.coolings.Copy()
+	c.conflicts = s.conflicts.Copy()
 	c.free = s.free.Clone()
 	c.queue = s.queue.Copy()
 	c.shared = s.shared.Copy()

@@ -192,6 +192,9 @@ func (f *fold) review(addresses []*address, keeps func(*address, Member) bool, d
 	}
 }
 
+// reasonPools is why a pool's fact changes who owns an address.
+const reasonPools = "the pools changed who may announce it"
+
 // reviewAddress drops the members of a list that are no longer candidates and refills it.
 func (f *fold) reviewAddress(addr netip.Addr, reason string) {
 	if a, ok := f.addressOf(addr); ok {
@@ -211,8 +214,8 @@ func (f *fold) reviewNode(n *node, reason string) {
 	f.review(f.listing(n), may, f.describe(n.address)+" "+reason, reasonLeastLoaded)
 }
 
-// reviewAllNodes reviews every list, when the pool that announces may be another.
-func (f *fold) reviewAllNodes(reason string) {
+// reviewAll reviews every list, when the rules of who may announce may be others.
+func (f *fold) reviewAll(reason string) {
 	f.review(f.addresses.items(), f.maySucceed, reason, reasonLeastLoaded)
 }
 

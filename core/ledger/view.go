@@ -39,7 +39,7 @@ type AddressView struct {
 }
 
 // PoolView is one pool. Capacity = assigned + cooling + reserved + available, but for addresses that were given before
-// the pool avoided them.
+// the pool avoided them. Reserved are the ingressVIP and what nobody uses because of a conflict.
 type PoolView struct {
 	Name      string      `json:"name"`
 	Addresses []string    `json:"addresses"`
@@ -117,6 +117,9 @@ func (s *State) AddressViews() []AddressView {
 		}
 		view.Owner, view.Standbys = s.ownerAndStandbys(a)
 		view.Reason = s.whyUnowned(a)
+		if c, disputed := s.inConflict(a.addr); disputed && view.Reason == "" {
+			view.Reason = c.String()
+		}
 		views = append(views, view)
 		return true
 	})
@@ -173,6 +176,7 @@ func (s *State) PoolViews() []PoolView {
 				view.Reserved = 1
 			}
 		}
+		view.Reserved += s.disputedOf(p)
 		views = append(views, view)
 	}
 	slices.SortStableFunc(views, func(a, b PoolView) int { return CompareNames(a.Name, b.Name) })
