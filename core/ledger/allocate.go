@@ -142,6 +142,11 @@ func (s *State) chooseIngress(v *service) (choice, *refusal, bool) {
 	return c, refused, true
 }
 
+// hasIngressVIP tells whether a Service is the ingress Service with its own address, to which admission does not count.
+func (s *State) hasIngressVIP(v *service) bool {
+	return s.isIngress(v.key) && slices.ContainsFunc(v.addresses, s.isReserved)
+}
+
 func (s *State) isIngress(key ServiceKey) bool { return key.String() == s.options.IngressService }
 
 // chooseKept is rule 4: what a Service of this name had a short while ago.

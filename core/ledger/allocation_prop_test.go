@@ -194,8 +194,9 @@ func modelText(s *State) string {
 // drawAllocation applies random facts to a ledger and calls check after each.
 func drawAllocation(t *rapid.T, check func(s *State, e event.Event, before *State)) *State {
 	s := New(testLog)
+	before := s.Clone()
 	apply(s, clusterOf(3))
-	check(s, clusterOf(3), nil)
+	check(s, clusterOf(3), before)
 	for range rapid.IntRange(1, 80).Draw(t, "length") {
 		e := drawAllocationFact(t, s)
 		before := s.Clone()
@@ -203,79 +204,6 @@ func drawAllocation(t *rapid.T, check func(s *State, e event.Event, before *Stat
 		check(s, e, before)
 	}
 	return s
-}
-
-// Property 1 of the facts on MetalLB: no (address, protocol, port) has two Services, and all users of an address may share.
-func TestNoPortOfAnAddressHasTwoServices(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		drawAllocation(t, func(s *State, e event.Event, _ *State) {
-			s.addresses.scan(func(a *address) bool {
-				var taken []event.Port
-				for _, key := range a.users {
-					v, _ := s.service(key)
-					for _, p := range v.spec.Ports {
-						if len(a.users) > 1 && slices.Contains(taken, p) {
-							t.Fatalf("after %T: %s has %v twice", e, a.addr, p)
-						}
-						taken = append(taken, p)
-					}
-					if len(a.users) > 1 && v.spec.SharingKey == "" {
-						t.Fatalf("after %T: %s is shared by %s, which has no key", e, a.addr, key)
-					}
-				}
-				return true
-			})
-		})
-	})
-}
-
-// Property 3: nothing but its own fact, or a pool edit that evicts, takes an address from a Service.
-func TestAnAddressStaysUnlessItsOwnFactOrAnEvictionTakesIt(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		drawAllocation(t, func(s *State, e event.Event, before *State) {
-			if before == nil {
-				return
-			}
-			before.services.scan(func(old *service) bool {
-				now, _ := s.service(old.key)
-				for _, a := range old.addresses {
-					if concerns(e, old.key) || now != nil && slices.Contains(now.addresses, a) {
-						continue
-					}
-					p, _ := before.pool(poolOf(before, a))
-					_, still := s.rangeOf(a)
-					if p == nil || p.onEdit() != event.OnEditEvict || still && old.spec.FamilyPolicy != event.RequireDualStack {
-						t.Fatalf("%T took %s from %s", e, a, old.key)
-					}
-				}
-				return true
-			})
-		})
-	})
-}
-
-func poolOf(s *State, a netip.Addr) string {
-	used, _ := s.addressOf(a)
-	return used.pool
-}
-
-// Properties 2, 4, 6 and 7: what is given is inside a pool that admits the Service; snapshot and restore give the same
-// ledger; every address is accounted for once; nobody waits for what is there.
-func TestTheLedgerOfAllocationHoldsItsInvariants(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		drawAllocation(t, func(s *State, e event.Event, _ *State) {
-			if broken := invariant(s); broken != "" {
-				t.Fatalf("after %T: %s", e, broken)
-			}
-			restored, err := Restore(s.Snapshot())
-			if err != nil {
-				t.Fatalf("after %T: %v", e, err)
-			}
-			if diff := sameDerived(restored, s); diff != "" {
-				t.Fatalf("after %T: %s", e, diff)
-			}
-		})
-	})
 }
 
 // TestAllocationIsThatOfTheRules holds the ledger to a second, naive implementation of docs/allocation.md.

@@ -57,9 +57,10 @@ func (s *State) lineOf(v *service) string {
 	line := e.FamilyPolicy + " " + strings.Join(e.Families, " ")
 	if len(v.addresses) > 0 {
 		used, _ := s.addressOf(v.addresses[0])
-		return "lacks " + missing(v, v.addresses) + " in " + used.pool + " for " + v.key.Namespace + " " + line
+		line = "lacks " + missing(v, v.addresses) + " in " + used.pool + " " + line
+	} else {
+		line += " of " + e.RequestedPool
 	}
-	line += " of " + e.RequestedPool
 	if s.namespacesMatter {
 		line += " for " + v.key.Namespace
 	}
@@ -165,6 +166,9 @@ func (s *State) grown(v *service) (netip.Addr, *refusal) {
 	p, ok := s.pool(used.pool)
 	if !ok {
 		return netip.Addr{}, &refusal{kind: poolUnknown, pool: used.pool}
+	}
+	if !s.hasIngressVIP(v) && !s.admits(p, v) {
+		return netip.Addr{}, &refusal{kind: poolRefuses, pool: p.name}
 	}
 	if a, ok := s.pickMissing(v, p, v.addresses, s.quotaLeft(p, v.key.Namespace)); ok {
 		return a, nil

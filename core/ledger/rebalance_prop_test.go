@@ -96,7 +96,7 @@ func TestRebalanceIsAsEvenAsCanBeWithTheFewestMoves(t *testing.T) {
 
 func movesBetween(a, b map[netip.Addr][]Member) (n int) {
 	for addr, list := range b {
-		if list[0] != a[addr][0] {
+		if len(list) > 0 && len(a[addr]) > 0 && list[0] != a[addr][0] {
 			n++
 		}
 	}

@@ -78,7 +78,6 @@ func (f *fold) unkeepable(v *service) *refusal {
 	if v.spec.FamilyPolicy == event.RequireDualStack && len(v.spec.Families) < 2 {
 		return &refusal{kind: needsTwoFamilies}
 	}
-	ingress := f.isIngress(v.key) && slices.ContainsFunc(v.addresses, f.isReserved)
 	for _, a := range v.spec.RequestedAddresses {
 		if !slices.Contains(v.addresses, a) {
 			return &refusal{kind: addressNotWanted, address: v.addresses[0]}
@@ -89,7 +88,7 @@ func (f *fold) unkeepable(v *service) *refusal {
 		if v.spec.RequestedPool != "" && v.spec.RequestedPool != used.pool {
 			return &refusal{kind: addressInOtherPool, address: a, pool: used.pool, other: v.spec.RequestedPool}
 		}
-		if p, ok := f.pool(used.pool); ok && !ingress && !f.admits(p, v) {
+		if p, ok := f.pool(used.pool); ok && !f.hasIngressVIP(v) && !f.admits(p, v) {
 			return &refusal{kind: poolRefuses, pool: p.name}
 		}
 		if refused := f.unsharable(v, used); refused != nil {
