@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,7 +18,12 @@ import (
 
 func follow(t *testing.T, l log.Log, name string) *replica.Replica {
 	t.Helper()
-	r, err := replica.Open(t.Context(), l, name, nil)
+	return followNotified(t, l, name, nil)
+}
+
+func followNotified(t *testing.T, l log.Log, name string, notify func(log.Entry, []ledger.Change)) *replica.Replica {
+	t.Helper()
+	r, err := replica.Open(t.Context(), l, name, notify)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +85,70 @@ func TestConcurrentPlansAreMadeAnew(t *testing.T) {
 	head, err := l.Head(t.Context())
 	if err != nil || head.Last != 2*pools {
 		t.Errorf("the log holds %d facts, %v; want %d", head.Last, err, 2*pools)
+	}
+}
+
+// What a plan foretells is what follows from it, whatever others append meanwhile: the batch is guarded by the head for
+// which it was planned, and planned anew when that moved.
+func TestAPlansEffectIsWhatItForetold(t *testing.T) {
+	l := newLog(t)
+	var mu sync.Mutex
+	followed := map[uint64][]ledger.Change{}
+	planner := followNotified(t, l, "planner", func(e log.Entry, changes []ledger.Change) {
+		mu.Lock()
+		defer mu.Unlock()
+		followed[e.Sequence] = changes
+	})
+	changesOf := func(sequence uint64) []ledger.Change { // those who are notified come a moment after the fold
+		for {
+			mu.Lock()
+			changes, ok := followed[sequence]
+			mu.Unlock()
+			if ok || t.Context().Err() != nil {
+				return changes
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	other := follow(t, l, "other")
+	if _, err := planner.Submit(t.Context(), func(*ledger.State) ([]event.Event, error) {
+		return []event.Event{pool(1)}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	service := func(name string) event.Event {
+		return event.ServiceApplied{
+			Namespace: "default", Name: name, Source: "test", Families: []string{"IPv4"},
+			FamilyPolicy: event.SingleStack, TrafficPolicy: event.TrafficCluster,
+		}
+	}
+	interfere := func(i, n int) error { // takes the address that was foretold
+		_, err := other.Submit(t.Context(), func(*ledger.State) ([]event.Event, error) {
+			return []event.Event{service(fmt.Sprintf("other-%d-%d", i, n))}, nil
+		})
+		return err
+	}
+	for i := range 20 {
+		plans := 0
+		var foretold []ledger.Change
+		last, err := planner.SubmitAtHead(t.Context(), func(s *ledger.State) ([]event.Event, error) {
+			facts := []event.Event{service(fmt.Sprint("one-", i)), service(fmt.Sprint("two-", i))}
+			var err error
+			if foretold, err = replica.Rehearse(s.Clone(), facts); err != nil {
+				return nil, err
+			}
+			if plans++; plans <= i%3 {
+				return facts, interfere(i, plans)
+			}
+			return facts, nil
+		})
+		if err != nil || plans < 1+i%3 {
+			t.Fatalf("submission %d was planned %d times, %v", i, plans, err)
+		}
+		got := slices.Concat(changesOf(last-1), changesOf(last))
+		if fmt.Sprint(got) != fmt.Sprint(foretold) || len(got) == 0 {
+			t.Fatalf("foretold\n%v\nfollowed\n%v", foretold, got)
+		}
 	}
 }
 
