@@ -64,7 +64,7 @@ func addFiles(cmd *cobra.Command, files *[]string) {
 }
 
 func newPlan(std streams) *cobra.Command {
-	var from reader
+	from := reader{err: std.err}
 	var files []string
 	var output string
 	cmd := &cobra.Command{
@@ -126,11 +126,16 @@ type plannedFact struct {
 
 // planOf folds an edit on a copy of the ledger.
 func planOf(s *ledger.State, w wanted) (planView, error) {
-	plan := planView{APIVersion: apiVersion, Kind: "Plan", Sequence: s.Sequence(), Facts: []plannedFact{}, Changes: []string{}}
 	facts, err := w.facts(s)
 	if err != nil {
-		return plan, err
+		return planView{}, err
 	}
+	return planFacts(s, facts)
+}
+
+// planFacts folds facts on a copy of the ledger.
+func planFacts(s *ledger.State, facts []event.Event) (planView, error) {
+	plan := planView{APIVersion: apiVersion, Kind: "Plan", Sequence: s.Sequence(), Facts: []plannedFact{}, Changes: []string{}}
 	for _, e := range facts {
 		plan.Facts = append(plan.Facts, plannedFact{shortType(event.TypeOf(e)), e.Entity()})
 	}

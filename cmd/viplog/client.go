@@ -30,6 +30,7 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.server, "server", "", "NATS server (default: $NATS_URL, else the NATS context, else 127.0.0.1:4222)")
 	cmd.Flags().StringVar(&f.context, "context", "", "NATS context: server and credentials (default: the selected one)")
 	cmd.Flags().StringVar(&f.cluster, "cluster-name", "", "cluster (default: the only one on the server)")
+	_ = cmd.RegisterFlagCompletionFunc("cluster-name", f.completeClusters)
 }
 
 // patience is how long a command waits for the server and for its own fold.

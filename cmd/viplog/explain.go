@@ -15,15 +15,15 @@ import (
 var subjectKinds = []string{"service", "address", "node", "pool"}
 
 func newExplain(std streams) *cobra.Command {
-	var from reader
+	from := reader{err: std.err}
 	var output, at string
 	cmd := &cobra.Command{
 		Use:   "explain service NS/NAME | address IP | node NAME | pool NAME",
 		Short: "Say why something is as it is, rule by rule, with the facts it rests on",
 		Example: "  viplog explain service shop/web\n  viplog explain address 10.200.0.76\n" +
 			"  viplog explain node lb-1 --at 10m",
-		ValidArgs: subjectKinds,
-		Args:      cobra.ExactArgs(2),
+		ValidArgsFunction: completeSubjects(&from),
+		Args:              cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(output); err != nil {
 				return err

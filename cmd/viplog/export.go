@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +18,7 @@ func newExport(std streams) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withClient(cmd.Context(), flags, func(ctx context.Context, c *client) error {
-				return c.export(ctx, std.out)
+				return c.export(ctx, std)
 			})
 		},
 	}
@@ -28,18 +27,20 @@ func newExport(std streams) *cobra.Command {
 }
 
 // export prints what the log holds at the start.
-func (c *client) export(ctx context.Context, out io.Writer) error {
+func (c *client) export(ctx context.Context, std streams) error {
 	head, err := c.log.Head(ctx)
 	if err != nil {
 		return err
 	}
-	w, err := logfile.NewWriter(out, c.cluster, head)
+	w, err := logfile.NewWriter(std.out, c.cluster, head)
 	if err != nil {
 		return err
 	}
 	if head.First > head.Last {
 		return w.Flush()
 	}
+	written := newProgress(std.err, "fact", head.Last)
+	defer written.end()
 	for entry, err := range c.log.Follow(ctx, head.First-1) {
 		if err != nil {
 			return fmt.Errorf("export: %w", err)
@@ -47,6 +48,7 @@ func (c *client) export(ctx context.Context, out io.Writer) error {
 		if err := w.Write(entry); err != nil {
 			return fmt.Errorf("export: %w", err)
 		}
+		written.step(entry.Sequence)
 		if entry.Sequence >= head.Last {
 			break
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"time"
@@ -51,6 +52,7 @@ func addAt(cmd *cobra.Command, at *string) {
 type reader struct {
 	clientFlags
 	file string
+	err  io.Writer // progress goes there
 }
 
 func (r *reader) add(cmd *cobra.Command) {
@@ -62,7 +64,7 @@ func (r *reader) add(cmd *cobra.Command) {
 func (r reader) fold(ctx context.Context, until moment, visit func(log.Entry, *ledger.State, []ledger.Change)) (s *ledger.State, err error) {
 	if r.file == "" {
 		err = withClient(ctx, r.clientFlags, func(ctx context.Context, c *client) error {
-			s, err = c.fold(ctx, until, visit)
+			s, err = c.fold(ctx, r.err, until, visit)
 			return err
 		})
 		return s, err
@@ -77,6 +79,8 @@ func (r reader) fold(ctx context.Context, until moment, visit func(log.Entry, *l
 		return nil, failed(err)
 	}
 	s = ledger.New(recording.Head.ID)
+	folded := newProgress(r.err, "folding fact", recording.Head.Last)
+	defer folded.end()
 	for _, entry := range recording.Entries {
 		if until.past(entry) {
 			break
@@ -84,6 +88,7 @@ func (r reader) fold(ctx context.Context, until moment, visit func(log.Entry, *l
 		if err := apply(s, entry, visit); err != nil {
 			return nil, failed(err)
 		}
+		folded.step(entry.Sequence)
 	}
 	return s, nil
 }
@@ -101,7 +106,7 @@ func apply(s *ledger.State, entry log.Entry, visit func(log.Entry, *ledger.State
 
 // fold reads the log from its first fact to the moment, or to what is its head now, and gives the ledger there. visit,
 // if not nil, is called for every fact.
-func (c *client) fold(ctx context.Context, until moment, visit func(log.Entry, *ledger.State, []ledger.Change)) (*ledger.State, error) {
+func (c *client) fold(ctx context.Context, out io.Writer, until moment, visit func(log.Entry, *ledger.State, []ledger.Change)) (*ledger.State, error) {
 	head, err := c.log.Head(ctx)
 	if err != nil {
 		return nil, err
@@ -110,6 +115,8 @@ func (c *client) fold(ctx context.Context, until moment, visit func(log.Entry, *
 	if head.Last == 0 {
 		return s, nil
 	}
+	folded := newProgress(out, "folding fact", head.Last)
+	defer folded.end()
 	for entry, err := range c.log.Follow(ctx, 0) {
 		if err != nil {
 			return nil, fmt.Errorf("fold the log: %w", err)
@@ -120,6 +127,7 @@ func (c *client) fold(ctx context.Context, until moment, visit func(log.Entry, *
 		if err := apply(s, entry, visit); err != nil {
 			return nil, err
 		}
+		folded.step(entry.Sequence)
 		if entry.Sequence >= head.Last {
 			break
 		}

@@ -36,7 +36,7 @@ var getters = map[string]func(io.Writer, string, *ledger.State) error{
 var getKinds = []string{"services", "addresses", "pools", "nodes"}
 
 func newGet(std streams) *cobra.Command {
-	var from reader
+	from := reader{err: std.err}
 	var output, at string
 	cmd := &cobra.Command{
 		Use:       "get services|addresses|pools|nodes",

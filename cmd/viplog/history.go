@@ -17,15 +17,15 @@ import (
 )
 
 func newHistory(std streams) *cobra.Command {
-	var from reader
+	from := reader{err: std.err}
 	var output, at string
 	cmd := &cobra.Command{
 		Use:   "history [service NS/NAME | address IP | node NAME | pool NAME]",
 		Short: "List the facts and what followed from each",
 		Example: "  viplog history\n  viplog history address 10.200.0.76\n" +
 			"  viplog history node lb-1 --at 2026-11-24T12:00:00Z",
-		ValidArgs: subjectKinds,
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(2), evenArgs),
+		ValidArgsFunction: completeSubjects(&from),
+		Args:              cobra.MatchAll(cobra.MaximumNArgs(2), evenArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
@@ -178,13 +178,15 @@ func printHistory(w io.Writer, output string, lines []historyView) error {
 }
 
 func newWho(std streams) *cobra.Command {
-	var from reader
+	from := reader{err: std.err}
 	var output, at string
 	cmd := &cobra.Command{
 		Use:     "who IP",
 		Short:   "Say who owned an address, and whose it was, now or at a time",
 		Example: "  viplog who 10.200.0.76\n  viplog who 10.200.0.76 --at 2026-11-24T12:00:00Z",
 		Args:    cobra.ExactArgs(1),
+
+		ValidArgsFunction: completeFrom(&from, addressesInUse),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(output); err != nil {
 				return err

@@ -79,8 +79,8 @@ func newRoot(std streams) *cobra.Command {
 		Args:          cobra.NoArgs, // else an unknown command
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newApply(std), newDev(std), newExplain(std), newExport(std), newGet(std), newHistory(std), newPlan(std),
-		newValidate(std), newVersion(std), newWho(std))
+	root.AddCommand(newApply(std), newDev(std), newDrain(std), newExplain(std), newExport(std), newGet(std), newHistory(std),
+		newPlan(std), newRebalance(std), newRelease(std), newUndrain(std), newValidate(std), newVersion(std), newWho(std))
 	return root
 }
 

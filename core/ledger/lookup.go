@@ -37,6 +37,15 @@ func (s *State) ServingNodes(key ServiceKey) []string {
 	return slices.Clone(e.nodes)
 }
 
+// CoolingAddresses lists the addresses that cool, in their order.
+func (s *State) CoolingAddresses() (addresses []string) {
+	s.coolings.Scan(func(c cooling) bool {
+		addresses = append(addresses, c.addr.String())
+		return true
+	})
+	return addresses
+}
+
 // PoolSpec is a pool as it was last declared.
 func (s *State) PoolSpec(name string) (event.Pool, bool) {
 	p, ok := s.pool(name)
