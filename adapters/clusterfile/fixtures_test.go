@@ -50,6 +50,23 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
+// TestTheDocumentedSettingsAreValid puts the example of docs/settings.md in the place of a fixture's Settings.
+func TestTheDocumentedSettingsAreValid(t *testing.T) {
+	_, example, found := strings.Cut(string(readFile(t, "../../docs/settings.md")), "```yaml\n")
+	example, _, closed := strings.Cut(example, "```")
+	cluster, _, has := strings.Cut(string(readFile(t, filepath.Join(fixtures, "viplog-settings.yaml"))), "apiVersion: viplog/v1\n")
+	if !found || !closed || !has {
+		t.Fatal("no example, or no Settings in the fixture")
+	}
+	f, err := Parse("docs/settings.md", []byte(cluster+example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := f.Settings.Pools; len(p) != 1 || len(p[0].Announce) != 1 || p[0].QuotaPerNamespace != 20 {
+		t.Errorf("settings %+v", f.Settings)
+	}
+}
+
 func TestPublishedShapesParse(t *testing.T) {
 	for _, path := range glob(t, "*.yaml") {
 		name := filepath.Base(path)
