@@ -15,25 +15,17 @@ import (
 var subjectKinds = []string{"service", "address", "node", "pool"}
 
 func newExplain(std streams) *cobra.Command {
-	from := reader{err: std.err}
-	var output, at string
+	q := question{reader: reader{err: std.err}}
 	cmd := &cobra.Command{
 		Use:   "explain service NS/NAME | address IP | node NAME | pool NAME",
 		Short: "Say why something is as it is, rule by rule, with the facts it rests on",
 		Example: "  viplog explain service shop/web\n  viplog explain address 10.200.0.76\n" +
 			"  viplog explain node lb-1 --at 10m",
-		ValidArgsFunction: completeSubjects(&from),
+		ValidArgsFunction: completeSubjects(&q.reader),
 		Args:              cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkOutput(output); err != nil {
-				return err
-			}
-			until, err := parseMoment(at)
-			if err != nil {
-				return exitError{2, err}
-			}
 			facts := newFactIndex()
-			s, err := from.fold(cmd.Context(), until, facts.visit)
+			s, err := q.ask(cmd.Context(), facts.visit)
 			if err != nil {
 				return err
 			}
@@ -41,12 +33,10 @@ func newExplain(std streams) *cobra.Command {
 			if err != nil {
 				return asFailure(err)
 			}
-			return facts.explained(e).print(std.out, output)
+			return facts.explained(e).print(std.out, q.output)
 		},
 	}
-	from.add(cmd)
-	addOutput(cmd, &output)
-	addAt(cmd, &at)
+	q.add(cmd)
 	return cmd
 }
 

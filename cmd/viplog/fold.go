@@ -44,10 +44,6 @@ func (m moment) past(e log.Entry) bool {
 	return m.sequence > 0 && e.Sequence > m.sequence || !m.time.IsZero() && e.Time.After(m.time)
 }
 
-func addAt(cmd *cobra.Command, at *string) {
-	cmd.Flags().StringVar(at, "at", "", "as of a fact's sequence, a time (RFC 3339) or how long ago (10m)")
-}
-
 // reader is where a command that only reads finds a log: a running cluster's, or a file that export wrote.
 type reader struct {
 	clientFlags
@@ -58,6 +54,30 @@ type reader struct {
 func (r *reader) add(cmd *cobra.Command) {
 	r.clientFlags.add(cmd)
 	cmd.Flags().StringVar(&r.file, "log", "", "read an exported log instead of a running cluster's")
+}
+
+// question is a command that asks a ledger as of a moment, and how the answer is to be printed.
+type question struct {
+	reader
+	at, output string
+}
+
+func (q *question) add(cmd *cobra.Command) {
+	q.reader.add(cmd)
+	addOutput(cmd, &q.output)
+	cmd.Flags().StringVar(&q.at, "at", "", "as of a fact's sequence, a time (RFC 3339) or how long ago (10m)")
+}
+
+// ask checks the flags and folds the log to the moment in question. visit is as for fold.
+func (q *question) ask(ctx context.Context, visit func(log.Entry, *ledger.State, []ledger.Change)) (*ledger.State, error) {
+	if err := checkOutput(q.output); err != nil {
+		return nil, err
+	}
+	until, err := parseMoment(q.at)
+	if err != nil {
+		return nil, exitError{2, err}
+	}
+	return q.fold(ctx, until, visit)
 }
 
 // fold folds the log to the moment. visit, if not nil, is called for every fact.

@@ -36,8 +36,7 @@ var getters = map[string]func(io.Writer, string, *ledger.State) error{
 var getKinds = []string{"services", "addresses", "pools", "nodes"}
 
 func newGet(std streams) *cobra.Command {
-	from := reader{err: std.err}
-	var output, at string
+	q := question{reader: reader{err: std.err}}
 	cmd := &cobra.Command{
 		Use:       "get services|addresses|pools|nodes",
 		Short:     "List what the ledger holds, folded from the log here and now",
@@ -49,23 +48,14 @@ func newGet(std streams) *cobra.Command {
 			if !ok {
 				return exitError{2, fmt.Errorf("%q cannot be listed; use one of %s", args[0], strings.Join(getKinds, ", "))}
 			}
-			if err := checkOutput(output); err != nil {
-				return err
-			}
-			until, err := parseMoment(at)
-			if err != nil {
-				return exitError{2, err}
-			}
-			s, err := from.fold(cmd.Context(), until, nil)
+			s, err := q.ask(cmd.Context(), nil)
 			if err != nil {
 				return err
 			}
-			return get(std.out, output, s)
+			return get(std.out, q.output, s)
 		},
 	}
-	from.add(cmd)
-	addOutput(cmd, &output)
-	addAt(cmd, &at)
+	q.add(cmd)
 	return cmd
 }
 

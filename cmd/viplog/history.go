@@ -17,33 +17,23 @@ import (
 )
 
 func newHistory(std streams) *cobra.Command {
-	from := reader{err: std.err}
-	var output, at string
+	q := question{reader: reader{err: std.err}}
 	cmd := &cobra.Command{
 		Use:   "history [service NS/NAME | address IP | node NAME | pool NAME]",
 		Short: "List the facts and what followed from each",
 		Example: "  viplog history\n  viplog history address 10.200.0.76\n" +
 			"  viplog history node lb-1 --at 2026-11-24T12:00:00Z",
-		ValidArgsFunction: completeSubjects(&from),
+		ValidArgsFunction: completeSubjects(&q.reader),
 		Args:              cobra.MatchAll(cobra.MaximumNArgs(2), evenArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkOutput(output); err != nil {
-				return err
-			}
-			until, err := parseMoment(at)
-			if err != nil {
-				return exitError{2, err}
-			}
-			lines, err := from.history(cmd.Context(), until, args)
+			lines, err := q.history(cmd.Context(), args)
 			if err != nil {
 				return asFailure(err)
 			}
-			return printHistory(std.out, output, lines)
+			return printHistory(std.out, q.output, lines)
 		},
 	}
-	from.add(cmd)
-	addOutput(cmd, &output)
-	addAt(cmd, &at)
+	q.add(cmd)
 	return cmd
 }
 
@@ -65,13 +55,13 @@ type historyView struct {
 }
 
 // history folds the log and keeps the facts that concern a subject; all for none.
-func (r reader) history(ctx context.Context, until moment, subject []string) ([]historyView, error) {
+func (q *question) history(ctx context.Context, subject []string) ([]historyView, error) {
 	lines := []historyView{}
 	concerns, err := concernsOf(subject)
 	if err != nil {
 		return nil, err
 	}
-	_, err = r.fold(ctx, until, func(e log.Entry, s *ledger.State, changes []ledger.Change) {
+	_, err = q.ask(ctx, func(e log.Entry, s *ledger.State, changes []ledger.Change) {
 		view := historyView{
 			Sequence: e.Sequence, Time: e.Time, Type: shortType(e.Type), Entity: e.Entity, Source: e.Source, Changes: []string{},
 		}
@@ -178,37 +168,27 @@ func printHistory(w io.Writer, output string, lines []historyView) error {
 }
 
 func newWho(std streams) *cobra.Command {
-	from := reader{err: std.err}
-	var output, at string
+	q := question{reader: reader{err: std.err}}
 	cmd := &cobra.Command{
 		Use:     "who IP",
 		Short:   "Say who owned an address, and whose it was, now or at a time",
 		Example: "  viplog who 10.200.0.76\n  viplog who 10.200.0.76 --at 2026-11-24T12:00:00Z",
 		Args:    cobra.ExactArgs(1),
 
-		ValidArgsFunction: completeFrom(&from, addressesInUse),
+		ValidArgsFunction: completeFrom(&q.reader, addressesInUse),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkOutput(output); err != nil {
-				return err
-			}
-			until, err := parseMoment(at)
-			if err != nil {
-				return exitError{2, err}
-			}
 			address, err := netip.ParseAddr(args[0])
 			if err != nil {
 				return exitError{2, fmt.Errorf("%q: an IP address is required", args[0])}
 			}
-			s, err := from.fold(cmd.Context(), until, nil)
+			s, err := q.ask(cmd.Context(), nil)
 			if err != nil {
 				return err
 			}
-			return printOwner(std.out, output, s, address)
+			return printOwner(std.out, q.output, s, address)
 		},
 	}
-	from.add(cmd)
-	addOutput(cmd, &output)
-	addAt(cmd, &at)
+	q.add(cmd)
 	return cmd
 }
 
