@@ -1,0 +1,127 @@
+package lease
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Incarnation is one life of a node: the sequence of its NodeJoined.
+type Incarnation struct {
+	Node netip.Addr
+	Join uint64
+}
+
+func (a Incarnation) compare(b Incarnation) int {
+	if c := a.Node.Compare(b.Node); c != 0 {
+		return c
+	}
+	switch {
+	case a.Join < b.Join:
+		return -1
+	case a.Join > b.Join:
+		return 1
+	}
+	return 0
+}
+
+// VoterSet is the hosts that vote. Version is the sequence of the fact that made it; 0 for none.
+type VoterSet struct {
+	Version uint64
+	Voters  []string // ids, sorted
+}
+
+// Has tells whether a voter is a member.
+func (s VoterSet) Has(id string) bool { return slices.Contains(s.Voters, id) }
+
+func (s VoterSet) majority() int { return len(s.Voters)/2 + 1 }
+
+// Membership is what a ledger says of voters and nodes. An incarnation is out when the log says that it left or failed;
+// a later join alone does not put it out.
+type Membership struct {
+	Sequence uint64   // of the last fact folded
+	Now      VoterSet // in force
+	Before   VoterSet // the one before, while the change to Now is not settled
+	Live     []Incarnation
+}
+
+func (m Membership) isLive(i Incarnation) bool {
+	_, found := slices.BinarySearchFunc(m.Live, i, Incarnation.compare)
+	return found
+}
+
+// isOut tells whether the log says that an incarnation is out. One whose join is not folded yet is not.
+func (m Membership) isOut(i Incarnation) bool { return i.Join <= m.Sequence && !m.isLive(i) }
+
+// set finds a set in force by its version.
+func (m Membership) set(version uint64) (VoterSet, bool) {
+	switch version {
+	case 0:
+	case m.Now.Version:
+		return m.Now, true
+	case m.Before.Version:
+		return m.Before, true
+	}
+	return VoterSet{}, false
+}
+
+// Renew is a node's heartbeat to one voter: a request to promise, and how far the node is.
+type Renew struct {
+	Log     string // the log's identity
+	Set     uint64 // the voter set under which a grant would count
+	From    Incarnation
+	Number  uint64 // counts the incarnation's renewals, from 1
+	Heard   uint64 // the serial of the last Answer from this voter, 0 for none
+	Folded  uint64 // the last fact that the node has read
+	Applied uint64 // the last fact that it has acted upon: every stop that follows from it is confirmed
+}
+
+// Answer is what a voter says to a node: to a renewal, or because something changed.
+type Answer struct {
+	Log      string
+	Voter    string
+	To       Incarnation
+	Serial   uint64 // counts the voter's answers to this incarnation, from 1 at each start of the voter
+	Number   uint64 // of the renewal that it answers; 0 for none
+	Set      uint64 // of that renewal
+	Granted  bool   // the voter promises; else it only says that it hears
+	Votes    []Vote
+	Progress []Progress // what has changed since what the node is known to have heard
+}
+
+// Progress is how far an incarnation is.
+type Progress struct {
+	Who     Incarnation
+	Folded  uint64
+	Applied uint64
+}
+
+// Word is what a voter says to other voters and to controllers while it suspects or has voted.
+type Word struct {
+	Log      string
+	Voter    string
+	Set      uint64
+	Suspects []Incarnation
+	Votes    []Vote
+}
+
+// Resign is the word of an incarnation, or of a new process on its host that holds the host's lock, that it acts no more.
+type Resign struct {
+	Log string
+	Who Incarnation
+}
+
+// Vote says that a voter takes an incarnation for dead and never grants it anything again.
+type Vote struct {
+	Voter     string
+	Set       uint64
+	Dead      Incarnation
+	Signature []byte // of event.VoteMessage
+}
+
+func (a Vote) compare(b Vote) int {
+	if c := a.Dead.compare(b.Dead); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Voter, b.Voter)
+}

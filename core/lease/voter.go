@@ -1,0 +1,379 @@
+package lease
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"viplog/core/event"
+)
+
+// VoterDisk is what a voter must not forget.
+type VoterDisk struct {
+	Voter string // its identity, random per disk: one that lost its disk is another voter
+	Log   string
+	Since uint64        // the fact that it must have folded before it acts again
+	Dead  []Incarnation // those that it voted against and that the log has not put out yet, sorted
+}
+
+// VoterReady is what a voter's shell must do, in this order: make Persist durable; then send the rest, each message at
+// most once and in any order; and call Wake at the instant.
+type VoterReady struct {
+	Persist *VoterDisk // nil: as it is
+	Answers []Answer   // each to the node of its incarnation
+	Word    *Word      // to all other voters of both sets, and to all controllers; nil for none
+	Wake    Instant
+}
+
+// Voter is the machine of one voter.
+type Voter struct {
+	timing     Timing
+	sign       func(message []byte) []byte
+	disk       VoterDisk
+	membership Membership
+	peers      []*peer // by incarnation: those that are not out, as far as is known
+	quiet      Instant // until then it neither grants nor votes: it came from another log
+	heardNode  Instant // when it last heard any node
+	changes    uint64  // counts changes of anyone's progress
+	pushAt     Instant // when changes go out unasked
+	wordAt     Instant // when the next word is due
+	wake       Instant
+}
+
+// peer is what a voter knows of an incarnation.
+type peer struct {
+	who      Incarnation
+	until    Instant // of the promise
+	voted    bool
+	resigned bool
+	suspects []suspicion // by voter
+	number   uint64      // of its last renewal
+	folded   uint64
+	applied  uint64
+	changed  uint64 // the count of changes when its progress last changed
+	serial   uint64 // of the last answer to it
+	sent     []sent // answers that are not older than a promise
+	told     uint64 // the changes that went to it, heard or not
+	heard    uint64 // the changes that it is known to have heard
+}
+
+type suspicion struct {
+	voter string
+	until Instant
+}
+
+type sent struct {
+	serial uint64
+	at     Instant
+	told   uint64
+}
+
+const (
+	coalesce    = time.Millisecond // how long changes of progress are gathered before they are pushed
+	maxProgress = 24               // entries of one answer: it fits a datagram of 1,400 bytes with some votes
+)
+
+// NewVoter starts a voter from its disk. It promises from now on what it may have promised before. fresh: it comes from
+// another log, whose promises still run, and neither grants nor votes for as long as they may.
+func NewVoter(disk VoterDisk, timing Timing, sign func(message []byte) []byte, now Instant, fresh bool) *Voter {
+	v := &Voter{timing: timing, sign: sign, disk: disk, quiet: now, heardNode: now, pushAt: Never, wordAt: Never, wake: Never}
+	if fresh {
+		v.quiet = now.Add(timing.promised())
+	}
+	for _, who := range disk.Dead {
+		v.peers = append(v.peers, &peer{who: who, voted: true})
+	}
+	return v
+}
+
+// Wake is the passing of time.
+func (v *Voter) Wake(now Instant) VoterReady {
+	v.begin(now)
+	return v.finish(now, &VoterReady{})
+}
+
+// Fold takes what the voter's ledger says now.
+func (v *Voter) Fold(now Instant, m Membership) VoterReady {
+	v.begin(now)
+	ready := &VoterReady{}
+	v.membership = m
+	for _, who := range m.Live {
+		if _, known := v.peer(who); !known {
+			v.add(who, now)
+		}
+	}
+	v.peers = slices.DeleteFunc(v.peers, func(p *peer) bool { return m.isOut(p.who) })
+	before := v.disk
+	v.disk.Dead = slices.DeleteFunc(slices.Clone(v.disk.Dead), m.isOut)
+	if len(v.disk.Dead) != len(before.Dead) { // never to be granted anything by a fold that ends before
+		v.disk.Since = max(v.disk.Since, m.Sequence)
+	}
+	if _, votes := v.votingSet(); votes {
+		v.disk.Since = max(v.disk.Since, m.Now.Version)
+	}
+	if v.disk.Since != before.Since || len(v.disk.Dead) != len(before.Dead) {
+		v.persist(ready)
+	}
+	return v.finish(now, ready)
+}
+
+// Renewed takes a node's renewal and answers it. What extends no promise is heard, and no more: a renewal of one that
+// is out, resigned or voted dead; one whose node has not heard this voter for a promise's length, since a one-way link
+// is no link; and any while the voter does not act.
+func (v *Voter) Renewed(now Instant, m Renew) VoterReady {
+	v.begin(now)
+	ready := &VoterReady{}
+	p, known := v.peer(m.From)
+	switch {
+	case m.Log != v.disk.Log:
+		return v.finish(now, ready)
+	case !known && v.membership.isOut(m.From):
+		v.heardNode = now
+		return v.finish(now, ready)
+	case !known:
+		p = v.add(m.From, now)
+	case m.Number <= p.number:
+		return v.finish(now, ready) // late or doubled
+	}
+	v.heardNode = now
+	p.number = m.Number
+	v.progressed(now, p, m)
+	fresh := p.heardBack(now, m.Heard, v.timing)
+	granted := fresh && v.mayGrant(now, p, m.Set)
+	if granted {
+		p.until = max(p.until, now.Add(v.timing.promised()))
+	}
+	ready.Answers = append(ready.Answers, v.answer(now, p, Answer{Number: m.Number, Set: m.Set, Granted: granted}))
+	return v.finish(now, ready)
+}
+
+func (v *Voter) progressed(now Instant, p *peer, m Renew) {
+	if m.Folded <= p.folded && m.Applied <= p.applied {
+		return
+	}
+	p.folded, p.applied = max(p.folded, m.Folded), max(p.applied, m.Applied)
+	v.changes++
+	p.changed = v.changes
+	v.pushAt = min(v.pushAt, now.Add(coalesce))
+}
+
+// heardBack tells whether a node has heard something that was sent to it within a promise's length.
+func (p *peer) heardBack(now Instant, serial uint64, timing Timing) bool {
+	p.sent = slices.DeleteFunc(p.sent, func(s sent) bool { return now.Since(s.at) > timing.promised() })
+	i := slices.IndexFunc(p.sent, func(s sent) bool { return s.serial == serial })
+	if i < 0 {
+		return false
+	}
+	p.heard = max(p.heard, p.sent[i].told)
+	return true
+}
+
+func (v *Voter) mayGrant(now Instant, p *peer, version uint64) bool {
+	set, inForce := v.membership.set(version)
+	return inForce && set.Has(v.disk.Voter) && v.acts(now) && !p.voted && !p.resigned
+}
+
+// acts tells whether the voter takes part: it has folded again what it had folded when it last wrote its disk.
+func (v *Voter) acts(now Instant) bool {
+	return now >= v.quiet && v.hasFolded()
+}
+
+func (v *Voter) hasFolded() bool { return v.membership.Sequence >= v.disk.Since }
+
+// votingSet is the set under which the voter votes: the newest that it is a member of.
+func (v *Voter) votingSet() (VoterSet, bool) {
+	for _, set := range []VoterSet{v.membership.Now, v.membership.Before} {
+		if set.Version > 0 && set.Has(v.disk.Voter) {
+			return set, true
+		}
+	}
+	return VoterSet{}, false
+}
+
+// Heard takes another voter's word: whom it suspects, for two heartbeats.
+func (v *Voter) Heard(now Instant, w Word) VoterReady {
+	v.begin(now)
+	if w.Log == v.disk.Log {
+		for _, p := range v.peers {
+			p.suspects = slices.DeleteFunc(p.suspects, func(s suspicion) bool { return s.voter == w.Voter })
+			if slices.Contains(w.Suspects, p.who) {
+				p.suspects = append(p.suspects, suspicion{w.Voter, now.Add(2 * v.timing.Heartbeat)})
+				slices.SortFunc(p.suspects, func(a, b suspicion) int { return strings.Compare(a.voter, b.voter) })
+			}
+		}
+	}
+	return v.finish(now, &VoterReady{})
+}
+
+// Resigned takes an incarnation's word that it acts no more: its promise is void.
+func (v *Voter) Resigned(now Instant, r Resign) VoterReady {
+	v.begin(now)
+	if p, known := v.peer(r.Who); known && r.Log == v.disk.Log {
+		p.resigned = true
+	}
+	return v.finish(now, &VoterReady{})
+}
+
+// begin looks at the time that has passed. A voter that heard no node for a lease was itself away: its promises start
+// afresh. One that is woken late was paused, and renewals wait in its socket: promises that ended meanwhile go on for two
+// heartbeats.
+func (v *Voter) begin(now Instant) {
+	if now.Since(v.heardNode) >= v.timing.Lease {
+		v.extend(now.Add(v.timing.promised()))
+		return
+	}
+	if v.wake != Never && now.Since(v.wake) > v.timing.Heartbeat/10 {
+		v.extend(now.Add(2 * v.timing.Heartbeat))
+	}
+}
+
+func (v *Voter) extend(until Instant) {
+	for _, p := range v.peers {
+		if !p.voted && !p.resigned {
+			p.until = max(p.until, until)
+		}
+	}
+}
+
+// finish votes, and gathers what is due to be said.
+func (v *Voter) finish(now Instant, ready *VoterReady) VoterReady {
+	news := v.vote(now, ready)
+	if now >= v.pushAt || news {
+		v.push(now, ready, news)
+	}
+	suspects := v.suspects(now)
+	switch {
+	case len(suspects) == 0:
+		v.wordAt = Never
+	case news || v.wordAt == Never || now >= v.wordAt:
+		set, _ := v.votingSet()
+		ready.Word = &Word{Log: v.disk.Log, Voter: v.disk.Voter, Set: set.Version, Suspects: suspects, Votes: v.votes()}
+		v.wordAt = now.Add(v.timing.Heartbeat)
+	}
+	v.wake = min(v.pushAt, v.wordAt)
+	for _, p := range v.peers {
+		if !p.voted && p.until > now {
+			v.wake = min(v.wake, p.until)
+		}
+	}
+	if now < v.quiet {
+		v.wake = min(v.wake, v.quiet)
+	}
+	ready.Wake = v.wake
+	return *ready
+}
+
+// push answers unasked every node that was not told what has changed; a vote goes to all.
+func (v *Voter) push(now Instant, ready *VoterReady, vote bool) {
+	v.pushAt = Never
+	for _, p := range v.peers {
+		answered := slices.ContainsFunc(ready.Answers, func(a Answer) bool { return a.To == p.who })
+		if p.number > 0 && (vote || p.told < v.changes && !answered) {
+			ready.Answers = append(ready.Answers, v.answer(now, p, Answer{}))
+		}
+	}
+}
+
+// suspects lists the incarnations whose promise has ended, and those that are voted dead.
+func (v *Voter) suspects(now Instant) (all []Incarnation) {
+	if _, votes := v.votingSet(); !votes || !v.acts(now) {
+		return nil
+	}
+	for _, p := range v.peers {
+		if v.membership.isLive(p.who) && (p.voted || p.resigned || p.until <= now) {
+			all = append(all, p.who)
+		}
+	}
+	return all
+}
+
+// vote votes against those whose promise has ended, while a majority of the set suspects them; against who resigned, at
+// once. It reports whether there is a new vote.
+func (v *Voter) vote(now Instant, ready *VoterReady) (news bool) {
+	set, votes := v.votingSet()
+	if !votes || !v.acts(now) {
+		return false
+	}
+	for _, p := range v.peers {
+		if p.voted || !v.membership.isLive(p.who) {
+			continue
+		}
+		if !p.resigned && (p.until > now || v.suspecting(now, p, set) < set.majority()) {
+			continue
+		}
+		p.voted, news = true, true
+		v.disk.Dead = append(slices.Clone(v.disk.Dead), p.who)
+	}
+	if news {
+		slices.SortFunc(v.disk.Dead, Incarnation.compare)
+		v.persist(ready)
+	}
+	return news
+}
+
+// suspecting counts the members of a set that suspect an incarnation, this voter among them.
+func (v *Voter) suspecting(now Instant, p *peer, set VoterSet) int {
+	n := 1
+	for _, s := range p.suspects {
+		if s.until > now && s.voter != v.disk.Voter && set.Has(s.voter) {
+			n++
+		}
+	}
+	return n
+}
+
+func (v *Voter) persist(ready *VoterReady) {
+	disk := v.disk
+	ready.Persist = &disk
+}
+
+// votes signs this voter's votes under the set that is in force, so that they count there although they were cast before.
+func (v *Voter) votes() []Vote {
+	set, ok := v.votingSet()
+	if !ok || !v.hasFolded() {
+		return nil
+	}
+	var all []Vote
+	for _, who := range v.disk.Dead {
+		message := event.VoteMessage(v.disk.Log, who.Node, who.Join, set.Version)
+		all = append(all, Vote{Voter: v.disk.Voter, Set: set.Version, Dead: who, Signature: v.sign(message)})
+	}
+	return all
+}
+
+// answer completes an answer with what its node has not heard yet.
+func (v *Voter) answer(now Instant, p *peer, a Answer) Answer {
+	p.serial++
+	a.Log, a.Voter, a.To, a.Serial = v.disk.Log, v.disk.Voter, p.who, p.serial
+	a.Votes = v.votes()
+	told := v.changes
+	news := slices.DeleteFunc(slices.Clone(v.peers), func(q *peer) bool { return q == p || q.changed <= p.heard })
+	slices.SortFunc(news, func(a, b *peer) int { return cmp.Compare(a.changed, b.changed) })
+	if len(news) > maxProgress {
+		news = news[:maxProgress]
+		told = news[maxProgress-1].changed
+	}
+	for _, q := range news {
+		a.Progress = append(a.Progress, Progress{Who: q.who, Folded: q.folded, Applied: q.applied})
+	}
+	p.told = told
+	p.sent = append(p.sent, sent{serial: p.serial, at: now, told: told})
+	return a
+}
+
+func (v *Voter) peer(who Incarnation) (*peer, bool) {
+	i, found := slices.BinarySearchFunc(v.peers, who, func(p *peer, who Incarnation) int { return p.who.compare(who) })
+	if !found {
+		return nil, false
+	}
+	return v.peers[i], true
+}
+
+// add begins to promise to an incarnation that the voter hears of for the first time.
+func (v *Voter) add(who Incarnation, now Instant) *peer {
+	p := &peer{who: who, until: now.Add(v.timing.promised())}
+	i, _ := slices.BinarySearchFunc(v.peers, who, func(p *peer, who Incarnation) int { return p.who.compare(who) })
+	v.peers = slices.Insert(v.peers, i, p)
+	return p
+}
