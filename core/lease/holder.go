@@ -174,7 +174,7 @@ func (h *Holder) takeProgress(p Progress) {
 	}
 }
 
-func (p Progress) of(who Incarnation) int { return p.Who.compare(who) }
+func (p Progress) of(who Incarnation) int { return p.Who.Compare(who) }
 
 // ProgressOf is how far an incarnation is known to be.
 func (h *Holder) ProgressOf(who Incarnation) (folded, applied uint64) {

@@ -223,7 +223,7 @@ func (w *world) join(i int) {
 	who := n.who
 	w.append(func(m *Membership) {
 		m.Live = append(m.Live, who)
-		slices.SortFunc(m.Live, Incarnation.compare)
+		slices.SortFunc(m.Live, Incarnation.Compare)
 	})
 	n.machine = NewHolder(testLog, n.who, w.timing, signedByItsVoter, n.clock.at(w.now))
 	w.nodeDid(n, n.machine.Fold(n.clock.at(w.now), w.members))

@@ -12,7 +12,8 @@ type Incarnation struct {
 	Join uint64
 }
 
-func (a Incarnation) compare(b Incarnation) int {
+// Compare orders by node, then by join.
+func (a Incarnation) Compare(b Incarnation) int {
 	if c := a.Node.Compare(b.Node); c != 0 {
 		return c
 	}
@@ -46,7 +47,7 @@ type Membership struct {
 }
 
 func (m Membership) isLive(i Incarnation) bool {
-	_, found := slices.BinarySearchFunc(m.Live, i, Incarnation.compare)
+	_, found := slices.BinarySearchFunc(m.Live, i, Incarnation.Compare)
 	return found
 }
 
@@ -120,7 +121,7 @@ type Vote struct {
 }
 
 func (a Vote) compare(b Vote) int {
-	if c := a.Dead.compare(b.Dead); c != 0 {
+	if c := a.Dead.Compare(b.Dead); c != 0 {
 		return c
 	}
 	return strings.Compare(a.Voter, b.Voter)

@@ -306,7 +306,7 @@ func (v *Voter) vote(now Instant, ready *VoterReady) (news bool) {
 		v.disk.Dead = append(slices.Clone(v.disk.Dead), p.who)
 	}
 	if news {
-		slices.SortFunc(v.disk.Dead, Incarnation.compare)
+		slices.SortFunc(v.disk.Dead, Incarnation.Compare)
 		v.persist(ready)
 	}
 	return news
@@ -363,7 +363,7 @@ func (v *Voter) answer(now Instant, p *peer, a Answer) Answer {
 }
 
 func (v *Voter) peer(who Incarnation) (*peer, bool) {
-	i, found := slices.BinarySearchFunc(v.peers, who, func(p *peer, who Incarnation) int { return p.who.compare(who) })
+	i, found := slices.BinarySearchFunc(v.peers, who, func(p *peer, who Incarnation) int { return p.who.Compare(who) })
 	if !found {
 		return nil, false
 	}
@@ -373,7 +373,7 @@ func (v *Voter) peer(who Incarnation) (*peer, bool) {
 // add begins to promise to an incarnation that the voter hears of for the first time.
 func (v *Voter) add(who Incarnation, now Instant) *peer {
 	p := &peer{who: who, until: now.Add(v.timing.promised())}
-	i, _ := slices.BinarySearchFunc(v.peers, who, func(p *peer, who Incarnation) int { return p.who.compare(who) })
+	i, _ := slices.BinarySearchFunc(v.peers, who, func(p *peer, who Incarnation) int { return p.who.Compare(who) })
 	v.peers = slices.Insert(v.peers, i, p)
 	return p
 }

@@ -380,7 +380,8 @@ func TestArrivalsAndARebalanceLeaveLoadsEven(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(t, "events") {
 			node := rapid.IntRange(0, nodes-1).Draw(t, "node")
 			apply(s, rapid.SampledFrom([]event.Event{
-				failed(s, node), joined(node, "again"), event.NodeDrained{Address: nodeAddress(node)},
+				failed(s, node), joined(node, "again"),
+				event.NodeDrained{Address: nodeAddress(node)},
 				event.NodeUndrained{Address: nodeAddress(node)},
 			}).Draw(t, "event"))
 		}
