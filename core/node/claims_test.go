@@ -15,6 +15,9 @@ type plainClaims struct {
 	old     []replacedList
 	applied map[lease.Incarnation]uint64
 	out     map[lease.Incarnation]bool
+
+	base uint64 // the snapshot that it last went on from, and who was in it
+	live []lease.Incarnation
 }
 
 type replacedList struct {
@@ -24,6 +27,11 @@ type replacedList struct {
 }
 
 func (p *plainClaims) isPending(addr netip.Addr) bool {
+	for _, who := range p.live {
+		if who != p.me && !p.out[who] && p.applied[who] < p.base {
+			return true
+		}
+	}
 	for _, list := range p.old {
 		if list.addr != addr {
 			continue
@@ -53,7 +61,15 @@ func TestClaimsAreThoseOfThePlainRuleOverAllReplacedLists(t *testing.T) {
 		version := uint64(10)
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			who := incarnation(rapid.IntRange(1, 5).Draw(t, "who"))
-			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			switch rapid.IntRange(0, 6).Draw(t, "step") {
+			case 6:
+				var live []lease.Incarnation
+				for _, i := range rapid.SliceOfDistinct(rapid.IntRange(0, 5), rapid.ID).Draw(t, "live") {
+					live = append(live, incarnation(i))
+				}
+				plain.base, plain.live, plain.old = version, live, nil
+				c.snapshot(version, live, known)
+				version++
 			case 0, 1, 2:
 				var members []lease.Incarnation
 				for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, 5), 0, 3, rapid.ID).Draw(t, "list") {
