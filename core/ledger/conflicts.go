@@ -88,15 +88,12 @@ func (f *fold) endConflict(c conflict, reason string) bool {
 	return true
 }
 
-// endConflictsOf drops the reports of a node whose incarnation ends.
-func (f *fold) endConflictsOf(n *node, reason string) {
-	ended := false
+// endConflictsOf drops the reports of a node whose incarnation ends. Who calls it serves the queue if there were any.
+func (f *fold) endConflictsOf(n *node, reason string) (ended bool) {
 	for _, c := range f.conflicts.Items() {
 		if c.node == n.address {
 			ended = f.endConflict(c, reason) || ended
 		}
 	}
-	if ended {
-		f.serveQueue()
-	}
+	return ended
 }

@@ -13,21 +13,25 @@ import (
 	"viplog/core/event"
 )
 
-// model is the dumb twin of the ledger's allocation: no index, no tree; it looks at everything every time. It is
-// written from docs/allocation.md alone; words in capitals and rule numbers are that text's. Maps are ranged over only
-// where the order cannot show: into a sort, a count, or the one match.
+// model is the dumb twin of the ledger: no index, no tree; it looks at everything every time. This half is written from
+// docs/allocation.md alone, the other (model_ownership_test.go) from docs/ownership.md; words in capitals and rule numbers
+// are those of the texts. Maps are ranged over only where the order cannot show: into a sort, a count, or the one match.
 type model struct {
-	now        int64
-	room       bool // the fact at hand could have made room (Waiting)
-	cluster    event.ClusterConfigured
-	settings   event.SettingsChanged
-	pools      map[string]event.Pool
-	namespaces map[string][]event.Label
-	services   map[modelName]*modelService
-	used       map[netip.Addr]*modelUse
-	cooling    map[netip.Addr]modelCooling
-	joined     map[netip.Addr]bool
-	conflicts  map[netip.Addr]map[netip.Addr]bool // by address, the nodes that report one
+	seq, rules   uint64
+	now          int64
+	room         bool // the fact at hand could have made room (Waiting)
+	cluster      event.ClusterConfigured
+	settings     event.SettingsChanged
+	pools        map[string]event.Pool
+	namespaces   map[string][]event.Label
+	services     map[modelName]*modelService
+	endpoints    map[modelName]event.EndpointsChanged
+	used         map[netip.Addr]*modelUse
+	cooling      map[netip.Addr]modelCooling
+	nodes        map[netip.Addr]*modelNode
+	conflicts    map[netip.Addr]map[netip.Addr]bool // by address, the nodes that report one
+	voters       modelVoters
+	votersBefore modelVoters // version 0: the voters are settled
 }
 
 // modelName is a Service's name.
@@ -42,8 +46,10 @@ type modelService struct {
 // modelUse is an address IN USE. It remembers the name of its pool, so that an address that left the pool still has
 // one; a pool that grows over the address takes it over.
 type modelUse struct {
-	pool  string
-	users []*modelService // in order of arrival
+	pool    string
+	users   []*modelService // in order of arrival
+	list    []Member        // owner, first standby, second standby
+	version uint64          // the sequence of the fact that last changed the list; 0 if none did
 }
 
 // modelCooling says until when an address is COOLING, and for whom it is kept.
@@ -58,17 +64,18 @@ func newModel() *model {
 		pools:      map[string]event.Pool{},
 		namespaces: map[string][]event.Label{},
 		services:   map[modelName]*modelService{},
+		endpoints:  map[modelName]event.EndpointsChanged{},
 		used:       map[netip.Addr]*modelUse{},
 		cooling:    map[netip.Addr]modelCooling{},
-		joined:     map[netip.Addr]bool{},
+		nodes:      map[netip.Addr]*modelNode{},
 		conflicts:  map[netip.Addr]map[netip.Addr]bool{},
 	}
 }
 
-// apply folds one fact. Facts that are not about allocation change nothing. seq counts from 1, now is the ledger time
-// in Unix nanoseconds (already the maximum so far).
+// apply folds one fact. RebalanceRequested changes nothing here: of equally good plans the model cannot know the ledger's.
+// seq counts from 1, now is the ledger time in Unix nanoseconds (already the maximum so far).
 func (m *model) apply(e event.Event, seq uint64, now int64) {
-	m.now = now
+	m.seq, m.now = seq, now
 	m.endCooldowns()
 	if e.Check() != nil {
 		return
@@ -79,6 +86,7 @@ func (m *model) apply(e event.Event, seq uint64, now int64) {
 		m.configureCluster(e)
 	case event.SettingsChanged:
 		m.settings, m.room = e, true
+		m.reviewAll()
 	case event.PoolAdded:
 		m.addPool(e.Pool)
 	case event.PoolEdited:
@@ -96,15 +104,34 @@ func (m *model) apply(e event.Event, seq uint64, now int64) {
 		m.deleteService(e)
 	case event.AddressReleased:
 		m.releaseCooling(e.Address)
+	case event.EndpointsChanged:
+		m.changeEndpoints(e)
 	case event.NodeJoined:
-		m.joined[e.Address] = true
+		m.joinNode(e)
+	case event.NodeChanged:
+		m.changeNode(e)
+	case event.NodeLabelled:
+		m.labelNode(e)
+	case event.NodeDrained:
+		m.drainNode(e.Address, true)
+	case event.NodeUndrained:
+		m.drainNode(e.Address, false)
 	case event.NodeLeft:
-		for a := range m.conflicts {
-			m.clearConflict(e.Address, a)
+		m.endNode(e.Address, e.Incarnation)
+	case event.NodeFailed:
+		if m.proven(e) {
+			m.endNode(e.Address, e.Incarnation)
 		}
-		delete(m.joined, e.Address)
+	case event.VoterAdded:
+		m.addVoter(e)
+	case event.VoterRemoved:
+		m.removeVoter(e.ID)
+	case event.VotersSettled:
+		m.settleVoters(e.Set)
+	case event.RulesAdopted:
+		m.adoptRules(e.Rules)
 	case event.VIPConflictSeen:
-		if m.joined[e.Node] {
+		if m.runs(e.Node) {
 			if m.conflicts[e.Address] == nil {
 				m.conflicts[e.Address] = map[netip.Addr]bool{}
 			}
@@ -205,6 +232,11 @@ func (m *model) admits(pool string, s *modelService) bool {
 		modelMatchesOne(r.NamespaceSelectors, m.namespaces[s.Namespace])
 	byService := len(r.ServiceSelectors) == 0 || modelMatchesOne(r.ServiceSelectors, s.Labels)
 	return byNamespace && byService
+}
+
+// admitsHolder: the pool admits the Service, the ingress Service with the ingressVIP apart.
+func (m *model) admitsHolder(pool string, s *modelService, held []netip.Addr) bool {
+	return m.admits(pool, s) || m.isIngress(s) && slices.ContainsFunc(held, m.reserved)
 }
 
 func modelMatchesOne(selectors []event.Selector, labels []event.Label) bool {
@@ -318,10 +350,14 @@ func (m *model) addressesOf(s *modelService) []netip.Addr {
 			mine = append(mine, a)
 		}
 	}
-	slices.SortFunc(mine, func(a, b netip.Addr) int {
+	return s.inOrder(mine)
+}
+
+// inOrder sorts addresses by the Service's order of families.
+func (s *modelService) inOrder(addresses []netip.Addr) []netip.Addr {
+	return slices.SortedFunc(slices.Values(addresses), func(a, b netip.Addr) int {
 		return slices.Index(s.Families, event.FamilyOf(a)) - slices.Index(s.Families, event.FamilyOf(b))
 	})
-	return mine
 }
 
 // modelMayShare: same non-empty key, no (protocol, port) in common, both Cluster or both Local with equal, non-empty
@@ -608,7 +644,8 @@ func (m *model) cooledLongest(pool event.Pool, family string, match func(modelCo
 }
 
 // completed is COMPLETING: the addresses that are there, held or only chosen, with the missing family where it can be
-// picked. It fails where the Service requires two families and one cannot be picked. Quota always counts for what it picks.
+// picked from a pool that admits the Service. It fails where the Service requires two families and one cannot be picked.
+// Quota always counts for what it picks.
 func (m *model) completed(s *modelService, pool event.Pool, there []netip.Addr) ([]netip.Addr, bool) {
 	missing := s.missing(there)
 	if len(missing) == 0 {
@@ -616,7 +653,8 @@ func (m *model) completed(s *modelService, pool event.Pool, there []netip.Addr) 
 	}
 	quota := m.quotaLeft(pool.Name, s.Namespace).less(m.cost(s.Namespace, there...))
 	for _, takeCooling := range []bool{false, true} {
-		if picked, ok := m.pickAll(s, pool, missing, quota, takeCooling); ok {
+		picked, ok := m.pickAll(s, pool, missing, quota, takeCooling)
+		if ok && m.admitsHolder(pool.Name, s, there) {
 			return append(slices.Clone(there), picked...), true
 		}
 	}
@@ -628,9 +666,10 @@ func (m *model) completed(s *modelService, pool event.Pool, there []netip.Addr) 
 
 // ---- Taking, keeping, releasing
 
-// take makes a Service a user of addresses that it does not use yet.
+// take makes a Service a user of addresses that it does not use yet. One that is new gets its list at once, one that comes
+// to be shared is reviewed.
 func (m *model) take(s *modelService, addresses []netip.Addr) {
-	for _, a := range addresses {
+	for _, a := range s.inOrder(addresses) {
 		delete(m.cooling, a)
 		if !m.isUsed(a) {
 			pool, _ := m.poolAround(a)
@@ -638,6 +677,7 @@ func (m *model) take(s *modelService, addresses []netip.Addr) {
 		}
 		if u := m.used[a]; !slices.Contains(u.users, s) {
 			u.users = append(u.users, s)
+			m.reviewEach([]netip.Addr{a})
 		}
 	}
 }
@@ -649,6 +689,7 @@ func (m *model) release(s *modelService, addresses []netip.Addr) {
 		u := m.used[a]
 		u.users = slices.DeleteFunc(u.users, func(user *modelService) bool { return user == s })
 		if len(u.users) > 0 {
+			m.reviewEach([]netip.Addr{a})
 			continue
 		}
 		delete(m.used, a)
@@ -694,6 +735,9 @@ func (m *model) applyService(e event.ServiceApplied, seq uint64) {
 	}
 	m.keep(s)
 	m.tryAgain(s)
+	if exists {
+		m.reviewEach(m.addressesOf(s))
+	}
 }
 
 // modelSharingChanged, Waiting: a change of a user's ports, key, policy or selector.
@@ -709,6 +753,7 @@ func (m *model) deleteService(e event.ServiceDeleted) {
 	}
 	m.release(s, m.addressesOf(s))
 	delete(m.services, s.key())
+	delete(m.endpoints, s.key())
 }
 
 // keep is Keeping, rules 1 and 2; tryAgain is its rule 3.
@@ -736,7 +781,7 @@ func (m *model) mustLeave(s *modelService, rest []netip.Addr) bool {
 		pool, exists := m.poolOf(a)
 		switch {
 		case s.RequestedPool != "" && s.RequestedPool != m.used[a].pool,
-			exists && !m.admits(pool.Name, s) && !(m.isIngress(s) && slices.ContainsFunc(rest, m.reserved)),
+			exists && !m.admitsHolder(pool.Name, s, rest),
 			!m.sharesWithAll(s, a):
 			return true
 		}
@@ -771,7 +816,7 @@ func (m *model) completedHeld(s *modelService, held []netip.Addr) ([]netip.Addr,
 }
 
 // tryWaiting is Waiting: each tries in the order of the facts that created them, and again as long as one of them got
-// something. Services that an edit evicted are among them.
+// something or gave something up. Services that an edit evicted are among them.
 func (m *model) tryWaiting() {
 	var services []*modelService
 	for _, s := range m.services {
@@ -783,7 +828,7 @@ func (m *model) tryWaiting() {
 		for _, s := range services {
 			before := len(m.addressesOf(s))
 			m.tryAgain(s)
-			got = got || len(m.addressesOf(s)) > before
+			got = got || len(m.addressesOf(s)) != before
 		}
 	}
 }
@@ -796,6 +841,7 @@ func (m *model) configureCluster(e event.ClusterConfigured) {
 		return
 	}
 	m.cluster, m.room = e, true
+	m.declareNodes(e.Nodes)
 }
 
 // overlaps says whether a range of a pool overlaps another of this or any other pool.
@@ -820,6 +866,7 @@ func (m *model) addPool(p event.Pool) {
 	}
 	m.pools[p.Name], m.room = p, true
 	m.takeOver(p)
+	m.reviewAll()
 }
 
 func (m *model) editPool(p event.Pool) {
@@ -865,16 +912,14 @@ func (m *model) leavePool(name, policy string) {
 			delete(m.cooling, a)
 		}
 	}
-	if policy != event.OnEditEvict {
-		return
-	}
 	for a, u := range m.used {
-		if _, inPool := m.poolAround(a); u.pool == name && !inPool {
+		if _, inPool := m.poolAround(a); policy == event.OnEditEvict && u.pool == name && !inPool {
 			for _, user := range slices.Clone(u.users) {
 				m.release(user, []netip.Addr{a})
 			}
 		}
 	}
+	m.reviewAll()
 }
 
 // ---- The whole result as text

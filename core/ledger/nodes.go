@@ -24,8 +24,9 @@ func (f *fold) nodeJoined(e event.NodeJoined) {
 		f.reject("node %s: no interface of the node has a prefix that holds the address", e.Address)
 		return
 	}
+	undisputed := false
 	if n.status == nodeJoined {
-		f.endIncarnation(n, nodeLeft, "restarted")
+		undisputed = f.endIncarnation(n, nodeLeft, "restarted")
 		n, _ = f.node(e.Address)
 	}
 	f.nodes.edit(n, func(n *node) {
@@ -40,6 +41,9 @@ func (f *fold) nodeJoined(e event.NodeJoined) {
 	}
 	f.add(Change{Kind: NodeChanged, Node: e.Address, Reason: "joined as " + e.Name})
 	f.refillShort("joined")
+	if undisputed {
+		f.serveQueue()
+	}
 }
 
 func (f *fold) nodeChanged(e event.NodeChanged) {
@@ -56,7 +60,7 @@ func (f *fold) nodeChanged(e event.NodeChanged) {
 
 func (f *fold) nodeLeft(e event.NodeLeft) {
 	if n, ok := f.running(e.Address, e.Incarnation); ok {
-		f.endIncarnation(n, nodeLeft, "left")
+		f.leave(n, nodeLeft, "left")
 	}
 }
 
@@ -71,14 +75,22 @@ func (f *fold) nodeFailed(e event.NodeFailed) {
 		f.reject("node %s: not proven dead: %s", f.describe(e.Address), err)
 		return
 	}
-	f.endIncarnation(n, nodeFailed, fmt.Sprintf("proven dead by %d votes", len(e.Votes)))
+	f.leave(n, nodeFailed, fmt.Sprintf("proven dead by %d votes", len(e.Votes)))
 }
 
-func (f *fold) endIncarnation(n *node, status nodeStatus, reason string) {
+// leave ends an incarnation that no other one follows.
+func (f *fold) leave(n *node, status nodeStatus, reason string) {
+	if f.endIncarnation(n, status, reason) {
+		f.serveQueue()
+	}
+}
+
+// endIncarnation reports whether the end of its word about conflicts made addresses free.
+func (f *fold) endIncarnation(n *node, status nodeStatus, reason string) (undisputed bool) {
 	f.nodes.edit(n, func(n *node) { n.status = status })
 	f.add(Change{Kind: NodeChanged, Node: n.address, Reason: reason})
 	f.dropNode(n, reason)
-	f.endConflictsOf(n, reason)
+	return f.endConflictsOf(n, reason)
 }
 
 func (f *fold) nodeDrained(a netip.Addr, drained bool, why string) {

@@ -87,10 +87,12 @@ func (s *State) lineUp() {
 	}
 }
 
-// serveQueue lets every Service that lacks an address try, the oldest first, and again for as long as one got something:
-// what one shares, an older one may share too. It is called when a fact could have made room.
+// serveQueue lets every Service that lacks an address try, the oldest first, and again for as long as one got something,
+// which an older one may share, or gave something up. It is called when a fact could have made room.
 func (f *fold) serveQueue() {
-	for f.serveRound() {
+	for again := true; again; {
+		f.madeRoom = false
+		again = f.serveRound() || f.madeRoom
 	}
 }
 
