@@ -158,8 +158,15 @@ func (p planView) print(w io.Writer, output string) error {
 	for _, change := range p.Changes {
 		fmt.Fprintln(w, change)
 	}
-	_, err := fmt.Fprintf(w, "%d facts, %d changes\n", len(p.Facts), len(p.Changes))
+	_, err := fmt.Fprintf(w, "%s, %s\n", counted(len(p.Facts), "fact"), counted(len(p.Changes), "change"))
 	return err
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // wanted is what the operator's files declare.

@@ -30,7 +30,7 @@ func newDrain(std streams) *cobra.Command {
 		short: "Hand a node's addresses over to others, and give it no more",
 		long: "Each address goes to its first standby, planned, before the node is touched. The node keeps running; undrain\n" +
 			"makes it a candidate again and moves nothing back.",
-		example: "  viplog drain lb-1 --reason 'new kernel'\n  viplog drain lb-1 --dry-run",
+		example: "  viplog drain lb-1 --reason 'new kernel'\n  viplog drain lb-1 --dry-run --log cluster.jsonl",
 		names:   nodesThatAnnounce,
 		facts: func(s *ledger.State, args []string) ([]event.Event, error) {
 			n, err := announcingNode(s, args[0])
@@ -111,6 +111,13 @@ func newOperation(std streams, op operation) *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
+			if from.file != "" {
+				plan, err := op.foretell(cmd.Context(), from, args, dryRun)
+				if err != nil {
+					return asFailure(err)
+				}
+				return plan.print(std.out, output)
+			}
 			return withClient(cmd.Context(), from.clientFlags, func(ctx context.Context, c *client) error {
 				plan, err := c.operate(ctx, op, args, dryRun)
 				if err != nil {
@@ -123,10 +130,26 @@ func newOperation(std streams, op operation) *cobra.Command {
 	if op.names != nil {
 		cmd.ValidArgsFunction = completeFrom(from, op.names)
 	}
-	from.clientFlags.add(cmd)
+	from.add(cmd)
 	addOutput(cmd, &output)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would follow, and change nothing")
 	return cmd
+}
+
+// foretell says what an operation would do to the ledger of an exported log.
+func (op operation) foretell(ctx context.Context, from *reader, args []string, dryRun bool) (planView, error) {
+	if !dryRun {
+		return planView{}, exitError{2, errors.New("an exported log takes no facts: with --log use --dry-run")}
+	}
+	s, err := from.fold(ctx, moment{}, nil)
+	if err != nil {
+		return planView{}, err
+	}
+	facts, err := op.facts(s, args)
+	if err != nil {
+		return planView{}, err
+	}
+	return planFacts(s, facts)
 }
 
 // operate appends an operation's fact, if one is missing, and gives what followed. A fact is guarded by the head of the log
