@@ -47,6 +47,9 @@ func (f *fold) declareNodes(declared []event.DeclaredNode) {
 	}
 	f.reviewAll("the cluster file changed who may announce it")
 	for _, n := range gone {
+		if n.status == nodeJoined {
+			f.linger(n)
+		}
 		f.endConflictsOf(n, "is no longer declared")
 		f.nodes.remove(n)
 		f.add(Change{Kind: NodeChanged, Node: n.address, Reason: "no longer declared"})

@@ -111,6 +111,11 @@ func (c *codec) prefix(v *netip.Prefix) {
 	}
 }
 
+func (c *codec) member(m *Member) {
+	c.addr(&m.Node)
+	c.number(&m.Incarnation)
+}
+
 // list handles a list of records. An empty list reads as nil: encodings do not tell them apart.
 func list[T any](c *codec, v *[]T, each func(*codec, *T)) {
 	n := uint64(len(*v))

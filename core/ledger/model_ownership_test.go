@@ -281,6 +281,9 @@ func (m *model) declareNodes(declared []event.DeclaredNode) {
 	}
 	for address := range was {
 		if m.nodes[address] == nil {
+			if was[address].runs {
+				m.lingering[Member{address, was[address].incarnation}] = true
+			}
 			m.endConflicts(address)
 		}
 	}
@@ -294,6 +297,7 @@ func (m *model) joinNode(e event.NodeJoined) {
 		return
 	}
 	if n.runs {
+		m.lingering[Member{n.Address, n.incarnation}] = true
 		m.stopNode(n)
 	}
 	n.said, n.runs, n.incarnation = e, true, m.seq
@@ -428,6 +432,6 @@ func (m *model) whole() string {
 		n := m.nodes[address]
 		fmt.Fprintf(&text, "node %s: %s, runs %t as %d, drained %t\n", address, n.Role, n.runs, n.incarnation, n.drained)
 	}
-	fmt.Fprintf(&text, "rules %d\n", m.rules)
+	fmt.Fprintf(&text, "rules %d, lingering %v\n", m.rules, modelSortedKeys(m.lingering, Member.compare))
 	return text.String()
 }

@@ -29,6 +29,7 @@ type model struct {
 	used         map[netip.Addr]*modelUse
 	cooling      map[netip.Addr]modelCooling
 	nodes        map[netip.Addr]*modelNode
+	lingering    map[Member]bool
 	conflicts    map[netip.Addr]map[netip.Addr]bool // by address, the nodes that report one
 	voters       modelVoters
 	votersBefore modelVoters // version 0: the voters are settled
@@ -68,6 +69,7 @@ func newModel() *model {
 		used:       map[netip.Addr]*modelUse{},
 		cooling:    map[netip.Addr]modelCooling{},
 		nodes:      map[netip.Addr]*modelNode{},
+		lingering:  map[Member]bool{},
 		conflicts:  map[netip.Addr]map[netip.Addr]bool{},
 	}
 }
@@ -118,9 +120,11 @@ func (m *model) apply(e event.Event, seq uint64, now int64) {
 		m.drainNode(e.Address, false)
 	case event.NodeLeft:
 		m.endNode(e.Address, e.Incarnation)
+		delete(m.lingering, Member{e.Address, e.Incarnation})
 	case event.NodeFailed:
 		if m.proven(e) {
 			m.endNode(e.Address, e.Incarnation)
+			delete(m.lingering, Member{e.Address, e.Incarnation})
 		}
 	case event.VoterAdded:
 		m.addVoter(e)

@@ -26,6 +26,7 @@ func (f *fold) nodeJoined(e event.NodeJoined) {
 	}
 	undisputed := false
 	if n.status == nodeJoined {
+		f.linger(n)
 		undisputed = f.endIncarnation(n, nodeLeft, "restarted")
 		n, _ = f.node(e.Address)
 	}
@@ -59,6 +60,10 @@ func (f *fold) nodeChanged(e event.NodeChanged) {
 }
 
 func (f *fold) nodeLeft(e event.NodeLeft) {
+	if who := (Member{e.Address, e.Incarnation}); f.isLingering(who) {
+		f.putOut(who, "left")
+		return
+	}
 	if n, ok := f.running(e.Address, e.Incarnation); ok {
 		f.leave(n, nodeLeft, "left")
 	}
@@ -67,15 +72,25 @@ func (f *fold) nodeLeft(e event.NodeLeft) {
 // nodeFailed takes a proof of death: valid votes of a majority of the voter set that is in force, or of the one before
 // while the change is not settled.
 func (f *fold) nodeFailed(e event.NodeFailed) {
-	n, ok := f.running(e.Address, e.Incarnation)
-	if !ok {
-		return
+	who := Member{e.Address, e.Incarnation}
+	old := f.isLingering(who)
+	var n *node
+	if !old {
+		var runs bool
+		if n, runs = f.running(e.Address, e.Incarnation); !runs {
+			return
+		}
 	}
 	if err := f.voters.checkProof(f.logID, e); err != nil {
 		f.reject("node %s: not proven dead: %s", f.describe(e.Address), err)
 		return
 	}
-	f.leave(n, nodeFailed, fmt.Sprintf("proven dead by %d votes", len(e.Votes)))
+	why := fmt.Sprintf("proven dead by %d votes", len(e.Votes))
+	if old {
+		f.putOut(who, why)
+		return
+	}
+	f.leave(n, nodeFailed, why)
 }
 
 // leave ends an incarnation that no other one follows.

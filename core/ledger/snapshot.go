@@ -98,6 +98,10 @@ func (s *State) code(c *codec) {
 	rows(c, &s.pools, (*pool).code)
 	many(c, s.namespaces, (*namespace).code)
 	rows(c, &s.nodes, (*node).code)
+	list(c, &s.lingering, (*codec).member)
+	if !slices.IsSortedFunc(s.lingering, Member.compare) {
+		c.fail()
+	}
 	many(c, s.services, (*service).code)
 	many(c, s.endpoints, (*endpoints).code)
 	many(c, s.addresses, (*address).code)
@@ -268,7 +272,7 @@ func (a *address) code(c *codec) {
 	c.addr(&a.addr)
 	c.text(&a.pool)
 	list(c, &a.users, func(c *codec, k *ServiceKey) { k.code(c) })
-	list(c, &a.list, func(c *codec, m *Member) { c.addr(&m.Node); c.number(&m.Incarnation) })
+	list(c, &a.list, (*codec).member)
 	c.number(&a.version)
 }
 

@@ -29,6 +29,7 @@ type State struct {
 	pools      table[pool]
 	namespaces records[string, namespace]
 	nodes      table[node]
+	lingering  []Member // sorted: incarnations that a join or the cluster file ended, and that are not out
 	services   records[hashedKey, service]
 	endpoints  records[hashedKey, endpoints]
 	addresses  records[netip.Addr, address] // those in use
@@ -175,6 +176,10 @@ func (a hashedKey) less(b hashedKey) bool {
 type Member struct {
 	Node        netip.Addr
 	Incarnation uint64 // the sequence of its NodeJoined
+}
+
+func (m Member) compare(other Member) int {
+	return cmp.Or(m.Node.Compare(other.Node), cmp.Compare(m.Incarnation, other.Incarnation))
 }
 
 type node struct {

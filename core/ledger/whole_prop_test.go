@@ -313,7 +313,7 @@ func wholeText(s *State) string {
 	for _, n := range s.Nodes() {
 		fmt.Fprintf(&text, "node %s: %s, runs %t as %d, drained %t\n", n.Address, n.Role, n.Joined, n.Incarnation, n.Drained)
 	}
-	fmt.Fprintf(&text, "rules %d\n", s.Rules())
+	fmt.Fprintf(&text, "rules %d, lingering %v\n", s.Rules(), s.lingering)
 	return text.String()
 }
 
