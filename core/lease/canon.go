@@ -1,0 +1,227 @@
+package lease
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// Canon writes states of machines such that two that behave alike from here on have the same bytes: instants count from
+// now and not beyond where they matter, and numbers that only compare with each other are ranks. It is called twice with
+// the same machines and messages: numbers are collected first, then written.
+type Canon struct {
+	Bytes   []byte
+	writing bool
+	numbers map[string][]uint64 // by what they compare with
+}
+
+// Encode runs a description of a whole world twice and gives its canonical bytes.
+func Encode(describe func(*Canon)) []byte {
+	c := &Canon{numbers: map[string][]uint64{}}
+	describe(c)
+	c.writing = true
+	describe(c)
+	return c.Bytes
+}
+
+// Rank writes a number of a space of numbers that compare with each other only; 0 is none.
+func (c *Canon) Rank(space string, number uint64) {
+	all := c.numbers[space]
+	i, found := slices.BinarySearch(all, number)
+	switch {
+	case c.writing && number > 0:
+		c.Number(uint64(i) + 1)
+	case c.writing:
+		c.Number(0)
+	case number > 0 && !found:
+		c.numbers[space] = slices.Insert(all, i, number)
+	}
+}
+
+// Number writes a number as it is.
+func (c *Canon) Number(n uint64) {
+	if c.writing {
+		c.Bytes = binary.AppendUvarint(c.Bytes, n)
+	}
+}
+
+// Flag writes a truth.
+func (c *Canon) Flag(b bool) {
+	if b {
+		c.Number(1)
+	} else {
+		c.Number(0)
+	}
+}
+
+// Text writes a text.
+func (c *Canon) Text(s string) {
+	c.Number(uint64(len(s)))
+	if c.writing {
+		c.Bytes = append(c.Bytes, s...)
+	}
+}
+
+// Ahead writes how far an instant lies ahead; one that has passed is 0.
+func (c *Canon) Ahead(i, now Instant) {
+	switch {
+	case i == Never:
+		c.Number(1)
+	case i <= now:
+		c.Number(0)
+	default:
+		c.Number(uint64(i.Since(now)) + 2)
+	}
+}
+
+func (c *Canon) incarnation(i Incarnation) {
+	c.Text(string(i.Node.AsSlice()))
+	c.Number(i.Join)
+}
+
+// Clone makes an independent copy.
+func (v *Voter) Clone() *Voter {
+	copied := *v
+	copied.peers = make([]*peer, len(v.peers))
+	for i, p := range v.peers {
+		q := *p
+		q.suspects, q.sent = slices.Clone(p.suspects), slices.Clone(p.sent)
+		copied.peers[i] = &q
+	}
+	return &copied
+}
+
+// Describe writes all that decides what a voter does from now on.
+func (v *Voter) Describe(c *Canon, now Instant) {
+	id := v.disk.Voter
+	c.Number(v.disk.Since)
+	c.Number(v.membership.Sequence)
+	c.Ahead(v.quiet, now)
+	c.Ahead(v.pushAt, now)
+	c.Ahead(v.wordAt, now)
+	c.Ahead(v.wake, now)
+	c.Ahead(v.heardNode.Add(v.timing.Lease), now)
+	c.Number(uint64(len(v.peers)))
+	for _, p := range v.peers {
+		of := string(p.who.Node.AsSlice())
+		c.incarnation(p.who)
+		c.Ahead(p.until, now)
+		c.Flag(p.voted)
+		c.Flag(p.resigned)
+		for _, s := range p.suspects {
+			if s.until > now {
+				c.Text(s.voter)
+				c.Ahead(s.until, now)
+			}
+		}
+		c.Rank("renewal "+of, p.number)
+		c.Number(p.folded)
+		c.Number(p.applied)
+		c.Rank("change "+id, p.changed)
+		c.Rank("change "+id, p.told)
+		c.Rank("change "+id, p.heard)
+		for _, s := range p.sent {
+			if left := s.at.Add(v.timing.promised()); left >= now {
+				c.Rank("serial "+id+" "+of, s.serial)
+				c.Ahead(left, now)
+				c.Rank("change "+id, s.told)
+			}
+		}
+		c.Rank("serial "+id+" "+of, p.serial)
+	}
+	c.Rank("change "+id, v.changes)
+}
+
+// Clone makes an independent copy.
+func (h *Holder) Clone() *Holder {
+	copied := *h
+	copied.acting.granted = slices.Clone(h.acting.granted)
+	if h.next != nil {
+		next := track{h.next.set, slices.Clone(h.next.granted)}
+		copied.next = &next
+	}
+	copied.sentAt, copied.heard = slices.Clone(h.sentAt), slices.Clone(h.heard)
+	copied.votes, copied.progress = slices.Clone(h.votes), slices.Clone(h.progress)
+	return &copied
+}
+
+// Describe writes all that decides what a holder does from now on.
+func (h *Holder) Describe(c *Canon, now Instant) {
+	of := string(h.who.Node.AsSlice())
+	c.incarnation(h.who)
+	c.Number(h.membership.Sequence)
+	for _, t := range h.tracks() {
+		c.Number(t.set.Version)
+		for _, number := range t.granted {
+			if slices.ContainsFunc(h.sentAt, func(s renewalSent) bool { return s.number == number && s.at.Add(h.timing.held()) > now }) {
+				c.Rank("renewal "+of, number)
+			} else {
+				c.Number(0)
+			}
+		}
+	}
+	for _, s := range h.sentAt {
+		if end := s.at.Add(h.timing.held()); end > now {
+			c.Rank("renewal "+of, s.number)
+			c.Ahead(end, now)
+		}
+	}
+	c.Rank("renewal "+of, h.number)
+	for _, x := range h.heard {
+		c.Text(x.voter)
+		c.Rank("serial "+x.voter+" "+of, x.serial)
+	}
+	c.Number(h.folded)
+	c.Number(h.applied)
+	c.Ahead(h.renewAt, now)
+	for _, v := range h.votes {
+		c.Text(v.Voter)
+		c.Number(v.Set)
+		c.incarnation(v.Dead)
+	}
+	for _, p := range h.progress {
+		c.incarnation(p.Who)
+		c.Number(p.Folded)
+		c.Number(p.Applied)
+	}
+	c.Flag(h.resigned)
+}
+
+// Describe writes a message in flight.
+func (m Renew) Describe(c *Canon, voter string) {
+	of := string(m.From.Node.AsSlice())
+	c.Number(m.Set)
+	c.incarnation(m.From)
+	c.Rank("renewal "+of, m.Number)
+	c.Rank("serial "+voter+" "+of, m.Heard)
+	c.Number(m.Folded)
+	c.Number(m.Applied)
+}
+
+// Describe writes a message in flight.
+func (a Answer) Describe(c *Canon) {
+	of := string(a.To.Node.AsSlice())
+	c.incarnation(a.To)
+	c.Rank("serial "+a.Voter+" "+of, a.Serial)
+	c.Rank("renewal "+of, a.Number)
+	c.Number(a.Set)
+	c.Flag(a.Granted)
+	for _, v := range a.Votes {
+		c.incarnation(v.Dead)
+		c.Number(v.Set)
+	}
+	for _, p := range a.Progress {
+		c.incarnation(p.Who)
+		c.Number(p.Folded)
+		c.Number(p.Applied)
+	}
+}
+
+// Describe writes a message in flight.
+func (w Word) Describe(c *Canon) {
+	c.Text(w.Voter)
+	c.Number(w.Set)
+	c.Number(uint64(len(w.Suspects)))
+	for _, s := range w.Suspects {
+		c.incarnation(s)
+	}
+}
