@@ -88,8 +88,12 @@ func drawSource(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"test", "test", "test", "other"}).Draw(t, "source")
 }
 
-// drawIncarnation is mostly that of the node's last join; also one before it, and one that never was.
+// drawIncarnation is mostly that of the node's last join; also one that lingers, one before it, and one that never was.
 func drawIncarnation(t *rapid.T, s *State, i int) uint64 {
+	old := slices.DeleteFunc(slices.Clone(s.lingering), func(m Member) bool { return m.Node != nodeAddress(i) })
+	if len(old) > 0 && rapid.IntRange(0, 2).Draw(t, "lingers") == 0 {
+		return rapid.SampledFrom(old).Draw(t, "lingering").Incarnation
+	}
 	n, _ := s.NodeNamed(nodeAddress(i).String())
 	return max(1, n.Incarnation+rapid.SampledFrom([]uint64{0, 0, 0, 0, 0, ^uint64(0), 1, 1000}).Draw(t, "wrong by"))
 }
@@ -445,7 +449,7 @@ func (m *model) tooManyMoves(before map[netip.Addr]netip.Addr) string {
 			choice = append(choice, slices.Index(nodes, n))
 		}
 		choices, home = append(choices, choice), append(home, slices.Index(nodes, before[a]))
-		if plans *= len(choice); plans > 5000 {
+		if plans *= len(choice); plans > 20000 {
 			return ""
 		}
 		if owner != before[a] {

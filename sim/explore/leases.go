@@ -18,7 +18,20 @@ type leases struct {
 	wake     lease.Instant
 	voters   []leaseVoter
 	restarts int
+
+	// Messages of one kind that different machines, or the node from different voters, receive one after the other give the
+	// same world in any order: only that of the voters is explored. These are the kind and voter of the last step.
+	kind  messageKind
+	after int
 }
+
+type messageKind int
+
+const (
+	otherStep messageKind = iota
+	renewalHeard
+	plainAnswerHeard // one without votes: a vote may make the node resign
+)
 
 type leaseVoter struct {
 	disk    lease.VoterDisk
@@ -137,24 +150,36 @@ func (w *leases) clone() *leases {
 // Steps implements World.
 func (w *leases) Steps() []Step {
 	var steps []Step
-	step := func(name string, do func(*leases)) {
+	ordered := func(kind messageKind, i int, name string, do func(*leases)) {
+		if kind != otherStep && kind == w.kind && i < w.after {
+			return
+		}
 		steps = append(steps, Step{name, func() World {
 			next := w.clone()
 			do(next)
+			next.kind, next.after = kind, i
+			if kind == otherStep {
+				next.after = 0
+			}
 			return next
 		}})
 	}
+	step := func(name string, do func(*leases)) { ordered(otherStep, 0, name, do) }
 	for i := range w.voters {
 		v, name := &w.voters[i], voterName(i)
 		if v.renew != nil {
-			step(fmt.Sprintf("%s hears renewal %d", name, v.renew.Number), func(w *leases) {
+			ordered(renewalHeard, i, fmt.Sprintf("%s hears renewal %d", name, v.renew.Number), func(w *leases) {
 				m := *w.voters[i].renew
 				w.voters[i].renew = nil
 				w.voterDid(i, w.voters[i].machine.Renewed(w.voterClock(), m))
 			})
 		}
 		if v.answer != nil {
-			step(fmt.Sprintf("the node hears %s (granted: %t)", name, v.answer.Granted), func(w *leases) {
+			kind := plainAnswerHeard
+			if len(v.answer.Votes) > 0 {
+				kind = otherStep
+			}
+			ordered(kind, i, fmt.Sprintf("the node hears %s (granted: %t)", name, v.answer.Granted), func(w *leases) {
 				a := *w.voters[i].answer
 				w.voters[i].answer = nil
 				w.nodeDid(w.holder.Answered(w.nodeClock(), a))
@@ -217,6 +242,8 @@ func (w *leases) pass(to time.Duration) {
 func (w *leases) Canonical() []byte {
 	return lease.Encode(func(c *lease.Canon) {
 		c.Number(uint64(w.restarts))
+		c.Number(uint64(w.kind))
+		c.Number(uint64(w.after))
 		w.holder.Describe(c, w.nodeClock())
 		c.Ahead(w.wake, w.nodeClock())
 		for i, v := range w.voters {
