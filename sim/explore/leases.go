@@ -19,18 +19,19 @@ type leases struct {
 	voters   []leaseVoter
 	restarts int
 
-	// Messages of one kind that different machines, or the node from different voters, receive one after the other give the
-	// same world in any order: only that of the voters is explored. These are the kind and voter of the last step.
-	kind  messageKind
+	// At one instant messages arrive in the order of these phases, and in each by voter: other orders give the same world, or
+	// one that a message which arrives at the next instant gives too.
+	phase phase
 	after int
 }
 
-type messageKind int
+type phase int
 
 const (
-	otherStep messageKind = iota
-	renewalHeard
-	plainAnswerHeard // one without votes: a vote may make the node resign
+	restarting phase = iota
+	hearingRenewals
+	hearingAnswers
+	hearingWords
 )
 
 type leaseVoter struct {
@@ -147,39 +148,51 @@ func (w *leases) clone() *leases {
 	return &c
 }
 
-// Steps implements World.
+// Steps implements World: everything that may happen at this instant, up to the next one. Worlds between two instants
+// are looked at, and not remembered.
 func (w *leases) Steps() []Step {
 	var steps []Step
-	ordered := func(kind messageKind, i int, name string, do func(*leases)) {
-		if kind != otherStep && kind == w.kind && i < w.after {
+	var walk func(from *leases, name string)
+	walk = func(from *leases, name string) {
+		for _, s := range from.moments() {
+			next := s.Do().(*leases)
+			name := name + s.Name
+			if next.now > from.now || next.Violation() != "" {
+				steps = append(steps, Step{name, func() World { return next }})
+				continue
+			}
+			walk(next, name+", ")
+		}
+	}
+	walk(w, "")
+	return steps
+}
+
+// moments lists what may happen next.
+func (w *leases) moments() []Step {
+	var steps []Step
+	step := func(phase phase, i int, name string, do func(*leases)) {
+		if phase < w.phase || phase == w.phase && i < w.after {
 			return
 		}
 		steps = append(steps, Step{name, func() World {
 			next := w.clone()
+			next.phase, next.after = phase, i
 			do(next)
-			next.kind, next.after = kind, i
-			if kind == otherStep {
-				next.after = 0
-			}
 			return next
 		}})
 	}
-	step := func(name string, do func(*leases)) { ordered(otherStep, 0, name, do) }
 	for i := range w.voters {
 		v, name := &w.voters[i], voterName(i)
 		if v.renew != nil {
-			ordered(renewalHeard, i, fmt.Sprintf("%s hears renewal %d", name, v.renew.Number), func(w *leases) {
+			step(hearingRenewals, i, fmt.Sprintf("%s hears renewal %d", name, v.renew.Number), func(w *leases) {
 				m := *w.voters[i].renew
 				w.voters[i].renew = nil
 				w.voterDid(i, w.voters[i].machine.Renewed(w.voterClock(), m))
 			})
 		}
 		if v.answer != nil {
-			kind := plainAnswerHeard
-			if len(v.answer.Votes) > 0 {
-				kind = otherStep
-			}
-			ordered(kind, i, fmt.Sprintf("the node hears %s (granted: %t)", name, v.answer.Granted), func(w *leases) {
+			step(hearingAnswers, i, fmt.Sprintf("the node hears %s (granted: %t)", name, v.answer.Granted), func(w *leases) {
 				a := *w.voters[i].answer
 				w.voters[i].answer = nil
 				w.nodeDid(w.holder.Answered(w.nodeClock(), a))
@@ -187,7 +200,7 @@ func (w *leases) Steps() []Step {
 		}
 		for j, word := range v.words {
 			if word != nil {
-				step(fmt.Sprintf("%s hears %s's word", name, voterName(j)), func(w *leases) {
+				step(hearingWords, i*len(w.voters)+j, fmt.Sprintf("%s hears %s's word", name, voterName(j)), func(w *leases) {
 					word := *w.voters[i].words[j]
 					w.voters[i].words[j] = nil
 					w.voterDid(i, w.voters[i].machine.Heard(w.voterClock(), word))
@@ -195,14 +208,14 @@ func (w *leases) Steps() []Step {
 			}
 		}
 		if w.restarts < w.options.Restarts {
-			step(name+" restarts", func(w *leases) {
+			step(restarting, i, name+" restarts", func(w *leases) {
 				w.restarts++
 				w.start(i)
 			})
 		}
 	}
 	if next, due := w.deadline(); due {
-		step("time passes", func(w *leases) { w.pass(next) })
+		step(hearingWords, 1<<30, "time passes", func(w *leases) { w.pass(next) })
 	}
 	return steps
 }
@@ -223,7 +236,7 @@ func (w *leases) deadline() (time.Duration, bool) {
 
 // pass goes to a true time, lets every voter hear the other node, and wakes who is due.
 func (w *leases) pass(to time.Duration) {
-	w.now = to
+	w.now, w.phase, w.after = to, restarting, 0
 	if w.wake <= w.nodeClock() {
 		w.nodeDid(w.holder.Wake(w.nodeClock()))
 	}
@@ -242,8 +255,6 @@ func (w *leases) pass(to time.Duration) {
 func (w *leases) Canonical() []byte {
 	return lease.Encode(func(c *lease.Canon) {
 		c.Number(uint64(w.restarts))
-		c.Number(uint64(w.kind))
-		c.Number(uint64(w.after))
 		w.holder.Describe(c, w.nodeClock())
 		c.Ahead(w.wake, w.nodeClock())
 		for i, v := range w.voters {

@@ -17,7 +17,7 @@ func TestTheLemmaHoldsInEveryStateOfSmallWorlds(t *testing.T) {
 	}{
 		{"one voter, one restart", LeaseOptions{Voters: 1, Restarts: 1, Timing: small}, 300_000},
 		{"one voter, skewed clocks", LeaseOptions{Voters: 1, Restarts: 1, Skewed: true, Timing: small}, 50_000},
-		{"three voters", LeaseOptions{Voters: 3, Timing: small}, 50_000},
+		{"three voters", LeaseOptions{Voters: 3, Timing: small}, 10_000},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			result := Explore(Leases(test.options), test.limit, nil)
