@@ -55,6 +55,10 @@ func sameSharing(a, b *event.ServiceApplied) bool {
 
 // keep releases what a Service's own fact no longer allows it.
 func (f *fold) keep(v *service) *service {
+	place := func(a netip.Addr) int { return slices.Index(v.spec.Families, event.FamilyOf(a)) }
+	if n := v.addresses; len(n) == 2 && place(n[0]) > place(n[1]) { // the fact turned the families around
+		v = f.services.edit(v, func(v *service) { v.addresses = []netip.Addr{n[1], n[0]} })
+	}
 	for _, a := range slices.Clone(v.addresses) {
 		if family := event.FamilyOf(a); !slices.Contains(v.wants(), family) {
 			v = f.release(v, a, "the Service no longer wants an "+family+" address")

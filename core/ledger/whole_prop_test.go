@@ -53,7 +53,8 @@ func drawWholeFact(t *rapid.T, s *State) event.Event {
 	}
 }
 
-// drawServing draws facts about Services that often share and often are Local, and about their endpoints.
+// drawServing draws facts about Services that often share, often are Local and often require two families, and about their
+// endpoints.
 func drawServing(t *rapid.T) event.Event {
 	namespace := rapid.SampledFrom([]string{"red", "blue", "default"}).Draw(t, "namespace")
 	name := fmt.Sprintf("s%d", rapid.IntRange(0, 11).Draw(t, "service"))
@@ -76,6 +77,9 @@ func drawServing(t *rapid.T) event.Event {
 	default:
 		e := drawAnyService(t, namespace, name).(event.ServiceApplied)
 		e.Source = drawSource(t)
+		if rapid.IntRange(0, 3).Draw(t, "requires two") == 0 {
+			e.Families, e.FamilyPolicy = []string{event.FamilyIPv4, event.FamilyIPv6}, event.RequireDualStack
+		}
 		if rapid.Bool().Draw(t, "shares") {
 			e.SharingKey, e.Selector = "k", []event.Label{{Key: "app", Value: "x"}}
 			e.Ports = []event.Port{{Protocol: "TCP", Port: rapid.SampledFrom([]uint16{80, 443, 8080}).Draw(t, "only port")}}
@@ -184,7 +188,7 @@ func drawAnnouncing(t *rapid.T) event.Event {
 			var rule event.AnnounceRule
 			if rapid.Bool().Draw(t, "selects") {
 				rule.NodeSelectors = append(drawSelectors(t), drawSelectors(t)...)
-				rule.ServiceSelectors = append(drawSelectors(t), drawSelectors(t)...)
+				rule.ServiceSelectors = append(drawSelectors(t), event.Selector{MatchLabels: drawLabels(t)})
 			}
 			rule.Interfaces = rapid.SampledFrom([][]string{nil, nil, nil, {"eth0"}, {"eth1"}, {"eth1", "eth0"}}).Draw(t, "interfaces")
 			for range rapid.IntRange(0, 2).Draw(t, "preferred") {
