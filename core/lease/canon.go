@@ -116,6 +116,11 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 		c.Rank("renewal "+of, p.number)
 		c.Number(p.folded)
 		c.Number(p.applied)
+		c.Number(p.behind)
+		if p.behind > 0 {
+			c.Number(p.newest)
+			c.Ahead(p.behindSince.Add(patience), now)
+		}
 		c.Rank("change "+id, p.changed)
 		c.Rank("change "+id, p.told)
 		c.Rank("change "+id, p.heard)
@@ -173,6 +178,7 @@ func (h *Holder) Describe(c *Canon, now Instant) {
 	c.Number(h.folded)
 	c.Number(h.applied)
 	c.Ahead(h.renewAt, now)
+	c.Ahead(h.wake, now)
 	for _, v := range h.votes {
 		c.Text(v.Voter)
 		c.Number(v.Set)

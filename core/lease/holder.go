@@ -37,6 +37,8 @@ type Holder struct {
 	votes      []Vote     // verified, by incarnation and voter: the newest of each
 	progress   []Progress // by incarnation: the farthest that is known
 	resigned   bool
+	wake       Instant
+	votesTaken int
 }
 
 // track is what one voter set has granted.
@@ -61,7 +63,7 @@ func (a heard) of(voter string) int { return strings.Compare(a.voter, voter) }
 
 // NewHolder starts the lease of an incarnation that has just joined. verify checks a vote's signature.
 func NewHolder(log string, who Incarnation, timing Timing, verify func(Vote) bool, now Instant) *Holder {
-	return &Holder{timing: timing, log: log, who: who, verify: verify, renewAt: now}
+	return &Holder{timing: timing, log: log, who: who, verify: verify, renewAt: now, wake: Never}
 }
 
 // Until is the instant up to which the lease is held, as far as is known; it has passed where none is.
@@ -89,6 +91,7 @@ func (h *Holder) untilUnder(t track) Instant {
 
 // Fold takes what the node's ledger says now.
 func (h *Holder) Fold(now Instant, m Membership) HolderReady {
+	h.begin(now)
 	h.membership = m
 	switch newest := m.Now; {
 	case h.acting.set.Version == 0:
@@ -106,6 +109,7 @@ func (h *Holder) Fold(now Instant, m Membership) HolderReady {
 
 // Report says how far the node is. Applied must not pass a fact before every stop that follows from it is confirmed.
 func (h *Holder) Report(now Instant, folded, applied uint64) HolderReady {
+	h.begin(now)
 	if folded > h.folded || applied > h.applied {
 		h.folded, h.applied = max(h.folded, folded), max(h.applied, applied)
 		h.renewAt = now // others may wait for it
@@ -115,6 +119,7 @@ func (h *Holder) Report(now Instant, folded, applied uint64) HolderReady {
 
 // Answered takes a voter's answer.
 func (h *Holder) Answered(now Instant, a Answer) HolderReady {
+	h.begin(now)
 	if a.Log != h.log || a.To != h.who {
 		return h.finish(now)
 	}
@@ -158,8 +163,10 @@ func (h *Holder) take(vote Vote) {
 	case found && h.votes[i].Set >= vote.Set, h.membership.isOut(vote.Dead), !h.verify(vote):
 	case found:
 		h.votes[i] = vote
+		h.votesTaken++
 	default:
 		h.votes = slices.Insert(h.votes, i, vote)
+		h.votesTaken++
 	}
 }
 
@@ -204,6 +211,19 @@ func Proof(votes []Vote, m Membership, who Incarnation) []Vote {
 	return nil
 }
 
+// VotesTaken counts the votes that were news: as long as it stays, no incarnation is newly proven dead by them.
+func (h *Holder) VotesTaken() int { return h.votesTaken }
+
+// Accused lists the incarnations that somebody voted against.
+func (h *Holder) Accused() (all []Incarnation) {
+	for _, v := range h.votes {
+		if len(all) == 0 || all[len(all)-1] != v.Dead {
+			all = append(all, v.Dead)
+		}
+	}
+	return all
+}
+
 // IsVotedAgainst tells whether some voter will never grant this incarnation anything again.
 func (h *Holder) IsVotedAgainst() bool {
 	return slices.ContainsFunc(h.votes, func(v Vote) bool { return v.Dead == h.who })
@@ -221,12 +241,24 @@ func (h *Holder) Resign(now Instant) HolderReady {
 }
 
 // Wake is the passing of time.
-func (h *Holder) Wake(now Instant) HolderReady { return h.finish(now) }
+func (h *Holder) Wake(now Instant) HolderReady {
+	h.begin(now)
+	return h.finish(now)
+}
+
+// begin looks at the time that has passed. A node that is woken late by a heartbeat was paused, and believes in its lease
+// only once it is renewed.
+func (h *Holder) begin(now Instant) {
+	if h.wake != Never && now.Since(h.wake) > h.timing.Heartbeat {
+		h.sentAt, h.renewAt = nil, now
+	}
+}
 
 // finish goes over to the next set when its grants make a lease, or the old lease has ended; gives itself up when a vote
 // keeps it from a lease; and renews each heartbeat.
 func (h *Holder) finish(now Instant) HolderReady {
 	ready := HolderReady{Wake: Never}
+	h.wake = Never
 	if h.next != nil && (h.untilUnder(*h.next) > now || h.untilUnder(h.acting) <= now) {
 		h.acting, h.next = *h.next, nil
 	}
@@ -244,6 +276,7 @@ func (h *Holder) finish(now Instant) HolderReady {
 	if until := h.Until(); until > now {
 		ready.Wake = min(ready.Wake, until)
 	}
+	h.wake = ready.Wake
 	return ready
 }
 

@@ -143,7 +143,7 @@ func (w *world) send(from, to string, deliver func()) {
 
 func (w *world) startVoter(v *hostedVoter) {
 	v.machine = NewVoter(v.disk, w.timing, signer(v.id), v.clock.at(w.now), false)
-	w.voterDid(v, v.machine.Fold(v.clock.at(w.now), w.members))
+	w.voterDid(v, v.machine.Fold(v.clock.at(w.now), w.members, nil))
 }
 
 func (w *world) voterDid(v *hostedVoter, ready VoterReady) {
@@ -204,7 +204,7 @@ func (w *world) append(change func(*Membership)) {
 	for _, v := range w.voters {
 		w.after(time.Duration(w.random.Int64N(int64(50*time.Millisecond))), func() {
 			if v.machine != nil && members.Sequence > v.machine.membership.Sequence {
-				w.voterDid(v, v.machine.Fold(v.clock.at(w.now), members))
+				w.voterDid(v, v.machine.Fold(v.clock.at(w.now), members, nil))
 			}
 		})
 	}
@@ -219,7 +219,7 @@ func (w *world) append(change func(*Membership)) {
 
 func (w *world) join(i int) {
 	n := w.nodes[i]
-	n.who = Incarnation{netip.AddrFrom4([4]byte{10, 0, 0, byte(10 + i)}), w.members.Sequence + 1}
+	n.who = Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, byte(10 + i)}), Join: w.members.Sequence + 1}
 	who := n.who
 	w.append(func(m *Membership) {
 		m.Live = append(m.Live, who)

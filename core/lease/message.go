@@ -1,30 +1,14 @@
 package lease
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
+
+	"viplog/core/ledger"
 )
 
-// Incarnation is one life of a node: the sequence of its NodeJoined.
-type Incarnation struct {
-	Node netip.Addr
-	Join uint64
-}
-
-// Compare orders by node, then by join.
-func (a Incarnation) Compare(b Incarnation) int {
-	if c := a.Node.Compare(b.Node); c != 0 {
-		return c
-	}
-	switch {
-	case a.Join < b.Join:
-		return -1
-	case a.Join > b.Join:
-		return 1
-	}
-	return 0
-}
+// Incarnation is one life of a node.
+type Incarnation = ledger.Incarnation
 
 // VoterSet is the hosts that vote. Version is the sequence of the fact that made it; 0 for none.
 type VoterSet struct {
@@ -44,6 +28,22 @@ type Membership struct {
 	Now      VoterSet // in force
 	Before   VoterSet // the one before, while the change to Now is not settled
 	Live     []Incarnation
+}
+
+// MembershipOf reads a ledger.
+func MembershipOf(s *ledger.State) Membership {
+	return Membership{
+		Sequence: s.Sequence(), Now: setOf(s.Voters()), Before: setOf(s.FormerVoters()), Live: s.Live(),
+	}
+}
+
+func setOf(members []ledger.Voter, version uint64) VoterSet {
+	set := VoterSet{Version: version}
+	for _, v := range members {
+		set.Voters = append(set.Voters, v.ID)
+	}
+	slices.Sort(set.Voters)
+	return set
 }
 
 func (m Membership) isLive(i Incarnation) bool {
@@ -66,7 +66,8 @@ func (m Membership) set(version uint64) (VoterSet, bool) {
 	return VoterSet{}, false
 }
 
-// Renew is a node's heartbeat to one voter: a request to promise, and how far the node is.
+// Renew is a node's heartbeat to one voter: a request to promise, and how far the node is. One from the join 0 only greets:
+// a node that has not joined wants to know whether the voter hears it.
 type Renew struct {
 	Log     string // the log's identity
 	Set     uint64 // the voter set under which a grant would count
@@ -97,11 +98,13 @@ type Progress struct {
 	Applied uint64
 }
 
-// Word is what a voter says to other voters and to controllers while it suspects or has voted.
+// Word is what a voter says to other voters and to controllers while it suspects, has voted, or the voter set is not
+// settled.
 type Word struct {
 	Log      string
 	Voter    string
-	Set      uint64
+	Set      uint64 // the newest that the voter has folded
+	Applied  uint64 // what every incarnation that is not out by the voter's ledger has acted upon at least
 	Suspects []Incarnation
 	Votes    []Vote
 }

@@ -39,6 +39,8 @@ type Voter struct {
 	pushAt     Instant // when changes go out unasked
 	wordAt     Instant // when the next word is due
 	wake       Instant
+	signed     []Vote // its votes under the set of signedSet
+	signedSet  uint64
 }
 
 // peer is what a voter knows of an incarnation.
@@ -56,6 +58,11 @@ type peer struct {
 	sent     []sent // answers that are not older than a promise
 	told     uint64 // the changes that went to it, heard or not
 	heard    uint64 // the changes that it is known to have heard
+
+	// behind is the oldest fact that replaced a list in which it stood and that it has not acted upon, as far as is known;
+	// 0 for none. After it, newest is the last of them.
+	behind, newest uint64
+	behindSince    Instant
 }
 
 type suspicion struct {
@@ -93,8 +100,9 @@ func (v *Voter) Wake(now Instant) VoterReady {
 	return v.finish(now, &VoterReady{})
 }
 
-// Fold takes what the voter's ledger says now.
-func (v *Voter) Fold(now Instant, m Membership) VoterReady {
+// Fold takes what the voter's ledger says now, and which incarnations stood in lists that facts have replaced since the
+// last call.
+func (v *Voter) Fold(now Instant, m Membership, replaced []Replaced) VoterReady {
 	v.begin(now)
 	ready := &VoterReady{}
 	v.membership = m
@@ -104,6 +112,11 @@ func (v *Voter) Fold(now Instant, m Membership) VoterReady {
 		}
 	}
 	v.peers = slices.DeleteFunc(v.peers, func(p *peer) bool { return m.isOut(p.who) })
+	for _, r := range replaced {
+		if p, known := v.peer(r.Who); known {
+			p.fallBehind(r.Version, now)
+		}
+	}
 	before := v.disk
 	v.disk.Dead = slices.DeleteFunc(slices.Clone(v.disk.Dead), m.isOut)
 	if len(v.disk.Dead) != len(before.Dead) { // never to be granted anything by a fold that ends before
@@ -127,6 +140,10 @@ func (v *Voter) Renewed(now Instant, m Renew) VoterReady {
 	p, known := v.peer(m.From)
 	switch {
 	case m.Log != v.disk.Log:
+		return v.finish(now, ready)
+	case m.From.Join == 0:
+		v.heardNode = now
+		ready.Answers = append(ready.Answers, Answer{Log: v.disk.Log, Voter: v.disk.Voter, To: m.From, Number: m.Number})
 		return v.finish(now, ready)
 	case !known && v.membership.isOut(m.From):
 		v.heardNode = now
@@ -153,6 +170,7 @@ func (v *Voter) progressed(now Instant, p *peer, m Renew) {
 		return
 	}
 	p.folded, p.applied = max(p.folded, m.Folded), max(p.applied, m.Applied)
+	p.catchUp(now)
 	v.changes++
 	p.changed = v.changes
 	v.pushAt = min(v.pushAt, now.Add(coalesce))
@@ -171,7 +189,7 @@ func (p *peer) heardBack(now Instant, serial uint64, timing Timing) bool {
 
 func (v *Voter) mayGrant(now Instant, p *peer, version uint64) bool {
 	set, inForce := v.membership.set(version)
-	return inForce && set.Has(v.disk.Voter) && v.acts(now) && !p.voted && !p.resigned
+	return inForce && set.Has(v.disk.Voter) && v.acts(now) && !p.voted && !p.resigned && !v.holdsUp(now, p)
 }
 
 // acts tells whether the voter takes part: it has folded again what it had folded when it last wrote its disk.
@@ -244,11 +262,13 @@ func (v *Voter) finish(now Instant, ready *VoterReady) VoterReady {
 	}
 	suspects := v.suspects(now)
 	switch {
-	case len(suspects) == 0:
+	case len(suspects) == 0 && v.membership.Before.Version == 0:
 		v.wordAt = Never
 	case news || v.wordAt == Never || now >= v.wordAt:
-		set, _ := v.votingSet()
-		ready.Word = &Word{Log: v.disk.Log, Voter: v.disk.Voter, Set: set.Version, Suspects: suspects, Votes: v.votes()}
+		ready.Word = &Word{
+			Log: v.disk.Log, Voter: v.disk.Voter, Set: v.membership.Now.Version, Applied: v.applied(),
+			Suspects: suspects, Votes: v.votes(),
+		}
 		v.wordAt = now.Add(v.timing.Heartbeat)
 	}
 	v.wake = min(v.pushAt, v.wordAt)
@@ -328,18 +348,33 @@ func (v *Voter) persist(ready *VoterReady) {
 	ready.Persist = &disk
 }
 
-// votes signs this voter's votes under the set that is in force, so that they count there although they were cast before.
+// votes are this voter's, signed under the set that is in force, so that they count there although they were cast before.
 func (v *Voter) votes() []Vote {
 	set, ok := v.votingSet()
 	if !ok || !v.hasFolded() {
 		return nil
 	}
-	var all []Vote
+	same := v.signedSet == set.Version && slices.EqualFunc(v.signed, v.disk.Dead, func(s Vote, who Incarnation) bool { return s.Dead == who })
+	if same {
+		return v.signed
+	}
+	v.signed, v.signedSet = nil, set.Version
 	for _, who := range v.disk.Dead {
 		message := event.VoteMessage(v.disk.Log, who.Node, who.Join, set.Version)
-		all = append(all, Vote{Voter: v.disk.Voter, Set: set.Version, Dead: who, Signature: v.sign(message)})
+		v.signed = append(v.signed, Vote{Voter: v.disk.Voter, Set: set.Version, Dead: who, Signature: v.sign(message)})
 	}
-	return all
+	return v.signed
+}
+
+// applied is what every incarnation that is not out has acted upon at least.
+func (v *Voter) applied() uint64 {
+	least := v.membership.Sequence
+	for _, p := range v.peers {
+		if v.membership.isLive(p.who) {
+			least = min(least, p.applied)
+		}
+	}
+	return least
 }
 
 // answer completes an answer with what its node has not heard yet.
@@ -348,7 +383,10 @@ func (v *Voter) answer(now Instant, p *peer, a Answer) Answer {
 	a.Log, a.Voter, a.To, a.Serial = v.disk.Log, v.disk.Voter, p.who, p.serial
 	a.Votes = v.votes()
 	told := v.changes
-	news := slices.DeleteFunc(slices.Clone(v.peers), func(q *peer) bool { return q == p || q.changed <= p.heard })
+	var news []*peer
+	if p.heard < v.changes {
+		news = slices.DeleteFunc(slices.Clone(v.peers), func(q *peer) bool { return q == p || q.changed <= p.heard })
+	}
 	slices.SortFunc(news, func(a, b *peer) int { return cmp.Compare(a.changed, b.changed) })
 	if len(news) > maxProgress {
 		news = news[:maxProgress]

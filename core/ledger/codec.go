@@ -111,9 +111,9 @@ func (c *codec) prefix(v *netip.Prefix) {
 	}
 }
 
-func (c *codec) member(m *Member) {
+func (c *codec) incarnation(m *Incarnation) {
 	c.addr(&m.Node)
-	c.number(&m.Incarnation)
+	c.number(&m.Join)
 }
 
 // list handles a list of records. An empty list reads as nil: encodings do not tell them apart.

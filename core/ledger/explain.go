@@ -247,14 +247,14 @@ func (s *State) explainList(e *Explanation, a *address) {
 	for i, m := range a.list {
 		n, _ := s.node(m.Node)
 		weight, _ := s.judge(n, s.audienceOf(a))
-		detail := fmt.Sprintf("%s, incarnation %d, since fact %d; owns %d addresses", s.describe(m.Node), m.Incarnation, a.version, s.owned(n))
+		detail := fmt.Sprintf("%s, incarnation %d, since fact %d; owns %d addresses", s.describe(m.Node), m.Join, a.version, s.owned(n))
 		if weight > 0 {
 			detail += fmt.Sprintf(", preferred by %d", weight)
 		}
 		e.add(places[i]+" of "+a.addr.String(), yes, detail, event.NodeLeft{Address: m.Node}.Entity())
 	}
 	for _, n := range s.nodes.rows {
-		listed := slices.ContainsFunc(a.list, func(m Member) bool { return m.Node == n.address })
+		listed := slices.ContainsFunc(a.list, func(m Incarnation) bool { return m.Node == n.address })
 		if n.role != s.announcingRole() || listed {
 			continue
 		}

@@ -315,7 +315,7 @@ func invariant(s *State) string {
 		seen := map[netip.Addr]bool{}
 		for _, m := range a.list {
 			n, ok := s.node(m.Node)
-			if candidate, why := s.isCandidate(n, a); !ok || !candidate || seen[m.Node] || m.Incarnation != n.incarnation {
+			if candidate, why := s.isCandidate(n, a); !ok || !candidate || seen[m.Node] || m.Join != n.incarnation {
 				broken = fmt.Sprintf("%s lists %s, which %s", a.addr, m.Node, why)
 			}
 			seen[m.Node] = true

@@ -37,8 +37,8 @@ func withServices(s *State, n int) *State {
 	return s
 }
 
-func owners(s *State) map[netip.Addr][]Member {
-	all := map[netip.Addr][]Member{}
+func owners(s *State) map[netip.Addr][]Incarnation {
+	all := map[netip.Addr][]Incarnation{}
 	s.addresses.scan(func(a *address) bool {
 		all[a.addr] = a.list
 		return true

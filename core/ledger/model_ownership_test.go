@@ -159,16 +159,16 @@ func (m *model) complete(a netip.Addr) {
 		if m.rules >= 1 && at >= 2 && m.stands(list[0].Node, n.Address, 1) < m.stands(list[0].Node, list[1].Node, 1) {
 			at = 1 // the exception of rules 1
 		}
-		list = slices.Insert(list, at, Member{Node: n.Address, Incarnation: n.incarnation})
+		list = slices.Insert(list, at, Incarnation{Node: n.Address, Join: n.incarnation})
 	}
 	m.setList(a, list)
 }
 
 // firstCandidate gives the candidate that a list takes next; nil for none.
-func (m *model) firstCandidate(a netip.Addr, list []Member) *modelNode {
+func (m *model) firstCandidate(a netip.Addr, list []Incarnation) *modelNode {
 	var first *modelNode
 	for _, n := range m.nodes {
-		isIn := slices.ContainsFunc(list, func(member Member) bool { return member.Node == n.Address })
+		isIn := slices.ContainsFunc(list, func(member Incarnation) bool { return member.Node == n.Address })
 		if !isIn && m.candidate(n, a) && (first == nil || m.compareCandidates(n, first, a, list) < 0) {
 			first = n
 		}
@@ -176,7 +176,7 @@ func (m *model) firstCandidate(a netip.Addr, list []Member) *modelNode {
 	return first
 }
 
-func (m *model) compareCandidates(x, y *modelNode, a netip.Addr, list []Member) int {
+func (m *model) compareCandidates(x, y *modelNode, a netip.Addr, list []Incarnation) int {
 	backing := 0
 	if len(list) > 0 {
 		backing = m.stands(list[0].Node, x.Address, len(list)) - m.stands(list[0].Node, y.Address, len(list))
@@ -189,7 +189,7 @@ func (m *model) compareCandidates(x, y *modelNode, a netip.Addr, list []Member) 
 }
 
 // setList changes a list and its version, if it is another.
-func (m *model) setList(a netip.Addr, list []Member) {
+func (m *model) setList(a netip.Addr, list []Incarnation) {
 	if u := m.used[a]; !slices.Equal(u.list, list) {
 		u.list, u.version = list, m.seq
 	}
@@ -198,9 +198,9 @@ func (m *model) setList(a netip.Addr, list []Member) {
 // ---- Reviewing lists
 
 // review is REVIEW of some addresses, in their order: members that drop says are dropped, then what is short is completed.
-func (m *model) review(addresses []netip.Addr, drop func(Member, netip.Addr) bool) {
+func (m *model) review(addresses []netip.Addr, drop func(Incarnation, netip.Addr) bool) {
 	for _, a := range addresses {
-		m.setList(a, slices.DeleteFunc(slices.Clone(m.used[a].list), func(member Member) bool { return drop(member, a) }))
+		m.setList(a, slices.DeleteFunc(slices.Clone(m.used[a].list), func(member Incarnation) bool { return drop(member, a) }))
 	}
 	for _, a := range addresses {
 		m.complete(a)
@@ -209,37 +209,37 @@ func (m *model) review(addresses []netip.Addr, drop func(Member, netip.Addr) boo
 
 // The three ways to drop members.
 
-func modelNobody(Member, netip.Addr) bool { return false }
+func modelNobody(Incarnation, netip.Addr) bool { return false }
 
-func (m *model) noCandidate(member Member, a netip.Addr) bool {
+func (m *model) noCandidate(member Incarnation, a netip.Addr) bool {
 	n, declared := m.nodes[member.Node]
-	return !declared || n.incarnation != member.Incarnation || !m.candidate(n, a)
+	return !declared || n.incarnation != member.Join || !m.candidate(n, a)
 }
 
-func modelOnly(node netip.Addr, drop func(Member, netip.Addr) bool) func(Member, netip.Addr) bool {
-	return func(member Member, a netip.Addr) bool { return member.Node == node && drop(member, a) }
+func modelOnly(node netip.Addr, drop func(Incarnation, netip.Addr) bool) func(Incarnation, netip.Addr) bool {
+	return func(member Incarnation, a netip.Addr) bool { return member.Node == node && drop(member, a) }
 }
 
 // The sets of addresses that are reviewed.
 
-func (m *model) listed(matches func(list []Member) bool) []netip.Addr {
+func (m *model) listed(matches func(list []Incarnation) bool) []netip.Addr {
 	return slices.DeleteFunc(modelSortedKeys(m.used, netip.Addr.Compare), func(a netip.Addr) bool {
 		return !matches(m.used[a].list)
 	})
 }
 
 func (m *model) reviewAll() {
-	m.review(m.listed(func([]Member) bool { return true }), m.noCandidate)
+	m.review(m.listed(func([]Incarnation) bool { return true }), m.noCandidate)
 }
 
 func (m *model) reviewShort() {
-	m.review(m.listed(func(list []Member) bool { return len(list) < 3 }), modelNobody)
+	m.review(m.listed(func(list []Incarnation) bool { return len(list) < 3 }), modelNobody)
 }
 
 // reviewNode reviews the lists that a node is in; no one else is dropped from them.
 func (m *model) reviewNode(node netip.Addr) {
-	isIn := func(list []Member) bool {
-		return slices.ContainsFunc(list, func(member Member) bool { return member.Node == node })
+	isIn := func(list []Incarnation) bool {
+		return slices.ContainsFunc(list, func(member Incarnation) bool { return member.Node == node })
 	}
 	m.review(m.listed(isIn), modelOnly(node, m.noCandidate))
 }
@@ -282,7 +282,7 @@ func (m *model) declareNodes(declared []event.DeclaredNode) {
 	for address := range was {
 		if m.nodes[address] == nil {
 			if was[address].runs {
-				m.lingering[Member{address, was[address].incarnation}] = true
+				m.lingering[Incarnation{address, was[address].incarnation}] = true
 			}
 			m.endConflicts(address)
 		}
@@ -297,7 +297,7 @@ func (m *model) joinNode(e event.NodeJoined) {
 		return
 	}
 	if n.runs {
-		m.lingering[Member{n.Address, n.incarnation}] = true
+		m.lingering[Incarnation{n.Address, n.incarnation}] = true
 		m.stopNode(n)
 	}
 	n.said, n.runs, n.incarnation = e, true, m.seq
@@ -432,6 +432,6 @@ func (m *model) whole() string {
 		n := m.nodes[address]
 		fmt.Fprintf(&text, "node %s: %s, runs %t as %d, drained %t\n", address, n.Role, n.runs, n.incarnation, n.drained)
 	}
-	fmt.Fprintf(&text, "rules %d, lingering %v\n", m.rules, modelSortedKeys(m.lingering, Member.compare))
+	fmt.Fprintf(&text, "rules %d, lingering %v\n", m.rules, modelSortedKeys(m.lingering, Incarnation.Compare))
 	return text.String()
 }

@@ -29,7 +29,7 @@ type model struct {
 	used         map[netip.Addr]*modelUse
 	cooling      map[netip.Addr]modelCooling
 	nodes        map[netip.Addr]*modelNode
-	lingering    map[Member]bool
+	lingering    map[Incarnation]bool
 	conflicts    map[netip.Addr]map[netip.Addr]bool // by address, the nodes that report one
 	voters       modelVoters
 	votersBefore modelVoters // version 0: the voters are settled
@@ -49,7 +49,7 @@ type modelService struct {
 type modelUse struct {
 	pool    string
 	users   []*modelService // in order of arrival
-	list    []Member        // owner, first standby, second standby
+	list    []Incarnation   // owner, first standby, second standby
 	version uint64          // the sequence of the fact that last changed the list; 0 if none did
 }
 
@@ -69,7 +69,7 @@ func newModel() *model {
 		used:       map[netip.Addr]*modelUse{},
 		cooling:    map[netip.Addr]modelCooling{},
 		nodes:      map[netip.Addr]*modelNode{},
-		lingering:  map[Member]bool{},
+		lingering:  map[Incarnation]bool{},
 		conflicts:  map[netip.Addr]map[netip.Addr]bool{},
 	}
 }
@@ -120,11 +120,11 @@ func (m *model) apply(e event.Event, seq uint64, now int64) {
 		m.drainNode(e.Address, false)
 	case event.NodeLeft:
 		m.endNode(e.Address, e.Incarnation)
-		delete(m.lingering, Member{e.Address, e.Incarnation})
+		delete(m.lingering, Incarnation{e.Address, e.Incarnation})
 	case event.NodeFailed:
 		if m.proven(e) {
 			m.endNode(e.Address, e.Incarnation)
-			delete(m.lingering, Member{e.Address, e.Incarnation})
+			delete(m.lingering, Incarnation{e.Address, e.Incarnation})
 		}
 	case event.VoterAdded:
 		m.addVoter(e)

@@ -53,14 +53,18 @@ func (f *fold) nodeChanged(e event.NodeChanged) {
 		return
 	}
 	f.nodes.edit(n, func(n *node) { n.learn(func(f *nodeFacts) { f.interfaces = e.Interfaces }) })
-	f.add(Change{Kind: NodeChanged, Node: e.Address, Reason: "interfaces changed"})
+	said, why := "interfaces changed", "has no interface for it"
+	if len(e.Interfaces) == 0 { // a node that is about to leave names none, so that others take over while it still answers
+		said, why = "names no interface: it is about to leave", "is about to leave"
+	}
+	f.add(Change{Kind: NodeChanged, Node: e.Address, Reason: said})
 	n, _ = f.node(e.Address)
-	f.reviewNode(n, "has no interface for it")
+	f.reviewNode(n, why)
 	f.refillShort("has an interface for it again")
 }
 
 func (f *fold) nodeLeft(e event.NodeLeft) {
-	if who := (Member{e.Address, e.Incarnation}); f.isLingering(who) {
+	if who := (Incarnation{e.Address, e.Incarnation}); f.isLingering(who) {
 		f.putOut(who, "left")
 		return
 	}
@@ -72,7 +76,7 @@ func (f *fold) nodeLeft(e event.NodeLeft) {
 // nodeFailed takes a proof of death: valid votes of a majority of the voter set that is in force, or of the one before
 // while the change is not settled.
 func (f *fold) nodeFailed(e event.NodeFailed) {
-	who := Member{e.Address, e.Incarnation}
+	who := Incarnation{e.Address, e.Incarnation}
 	old := f.isLingering(who)
 	var n *node
 	if !old {

@@ -34,7 +34,7 @@ func (f *fold) rebalanceRequested(e event.RebalanceRequested) {
 	for _, m := range moves {
 		a, _ := f.addressOf(m.addr)
 		n, _ := f.node(m.to)
-		head := []Member{{Node: n.address, Incarnation: n.incarnation}}
+		head := []Incarnation{{Node: n.address, Join: n.incarnation}}
 		f.setList(a, f.complete(a, head), "rebalance")
 	}
 	f.add(Change{Kind: Balanced, Reason: fmt.Sprintf("asked for by %s, %d addresses moved", e.Reason, len(moves))})

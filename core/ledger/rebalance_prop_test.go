@@ -94,7 +94,7 @@ func TestRebalanceIsAsEvenAsCanBeWithTheFewestMoves(t *testing.T) {
 	})
 }
 
-func movesBetween(a, b map[netip.Addr][]Member) (n int) {
+func movesBetween(a, b map[netip.Addr][]Incarnation) (n int) {
 	for addr, list := range b {
 		if len(list) > 0 && len(a[addr]) > 0 && list[0] != a[addr][0] {
 			n++

@@ -98,8 +98,8 @@ func (s *State) code(c *codec) {
 	rows(c, &s.pools, (*pool).code)
 	many(c, s.namespaces, (*namespace).code)
 	rows(c, &s.nodes, (*node).code)
-	list(c, &s.lingering, (*codec).member)
-	if !slices.IsSortedFunc(s.lingering, Member.compare) {
+	list(c, &s.lingering, (*codec).incarnation)
+	if !slices.IsSortedFunc(s.lingering, Incarnation.Compare) {
 		c.fail()
 	}
 	many(c, s.services, (*service).code)
@@ -272,7 +272,7 @@ func (a *address) code(c *codec) {
 	c.addr(&a.addr)
 	c.text(&a.pool)
 	list(c, &a.users, func(c *codec, k *ServiceKey) { k.code(c) })
-	list(c, &a.list, (*codec).member)
+	list(c, &a.list, (*codec).incarnation)
 	c.number(&a.version)
 }
 

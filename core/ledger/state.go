@@ -29,7 +29,7 @@ type State struct {
 	pools      table[pool]
 	namespaces records[string, namespace]
 	nodes      table[node]
-	lingering  []Member // sorted: incarnations that a join or the cluster file ended, and that are not out
+	lingering  []Incarnation // sorted: incarnations that a join or the cluster file ended, and that are not out
 	services   records[hashedKey, service]
 	endpoints  records[hashedKey, endpoints]
 	addresses  records[netip.Addr, address] // those in use
@@ -45,6 +45,8 @@ type State struct {
 	announcing string // derived: the role whose nodes announce; "" before the first cluster
 
 	namespacesMatter, labelsMatter bool // derived: whether they decide which pools serve a Service
+
+	tracked *listChanges // nil: nobody asked
 
 	free      *ipset.Set                // derived: allocatable, not in use and not cooling, of all pools
 	ranges    []poolRange               // derived: sorted by address
@@ -93,6 +95,7 @@ func treeOf[T any](less func(a, b T) bool) *btree.BTreeG[T] {
 func (s *State) Clone() *State {
 	s.loads.shared = true
 	c := *s
+	c.tracked = nil
 	c.namespaces = s.namespaces.copy()
 	c.services = s.services.copy()
 	c.endpoints = s.endpoints.copy()
@@ -172,14 +175,15 @@ func (a hashedKey) less(b hashedKey) bool {
 	return a.compare(b.ServiceKey) < 0
 }
 
-// Member is one place in a succession list: a node and which of its lives.
-type Member struct {
-	Node        netip.Addr
-	Incarnation uint64 // the sequence of its NodeJoined
+// Incarnation is one life of a node: the sequence of its NodeJoined. Succession lists name incarnations.
+type Incarnation struct {
+	Node netip.Addr
+	Join uint64
 }
 
-func (m Member) compare(other Member) int {
-	return cmp.Or(m.Node.Compare(other.Node), cmp.Compare(m.Incarnation, other.Incarnation))
+// Compare orders by node, then by join.
+func (i Incarnation) Compare(other Incarnation) int {
+	return cmp.Or(i.Node.Compare(other.Node), cmp.Compare(i.Join, other.Join))
 }
 
 type node struct {
@@ -273,10 +277,10 @@ type endpoints struct {
 
 type address struct {
 	addr    netip.Addr
-	pool    string       // that it was given from; it may have left it, or the pool be gone
-	users   []ServiceKey // in the order in which they came
-	list    []Member     // owner, first standby, second standby
-	version uint64       // the sequence of the fact that last changed the list
+	pool    string        // that it was given from; it may have left it, or the pool be gone
+	users   []ServiceKey  // in the order in which they came
+	list    []Incarnation // owner, first standby, second standby
+	version uint64        // the sequence of the fact that last changed the list
 
 	terms // derived
 }

@@ -13,15 +13,16 @@ import (
 // file keeps the lists and what is counted of them; count and setList go together.
 
 // setList replaces an address's list and says so if the owner changed.
-func (f *fold) setList(a *address, list []Member, reason string) {
+func (f *fold) setList(a *address, list []Incarnation, reason string) {
 	f.recount(a.addr, a.list, list, reason)
 	f.store(a, list)
 }
 
 // store replaces an address's list, which is counted already, and remembers one that is short. One that no node at all
 // could announce makes the ledger ask for a rebalance once nodes are back; one that only waits for an endpoint does not.
-func (f *fold) store(a *address, list []Member) {
+func (f *fold) store(a *address, list []Incarnation) {
 	if !slices.Equal(a.list, list) {
+		f.track(a.addr, a.list, list)
 		a = f.addresses.edit(a, func(a *address) { a.list, a.version = list, f.seq })
 	}
 	f.noteShort(a)
@@ -39,7 +40,7 @@ func (f *fold) noteShort(a *address) {
 }
 
 // recount replaces an address's list in the loads, and adds the Change that it makes to the owner.
-func (f *fold) recount(a netip.Addr, before, list []Member, reason string) {
+func (f *fold) recount(a netip.Addr, before, list []Incarnation, reason string) {
 	f.count(before, -1)
 	f.count(list, +1)
 	switch {
@@ -54,7 +55,7 @@ func (f *fold) recount(a netip.Addr, before, list []Member, reason string) {
 }
 
 // count adds a list to the loads, or takes it out.
-func (s *State) count(list []Member, by int32) {
+func (s *State) count(list []Incarnation, by int32) {
 	var slots [ListLength]int
 	for i, m := range list {
 		n, ok := s.node(m.Node)
@@ -95,7 +96,7 @@ func (s *State) candidates(a *address, all []candidate) []candidate {
 // among equals for an owner the one with the least (addresses owned, hash), for a standby the one with the least
 // (addresses of this owner that it already backs at this position, addresses owned, hash). So the spread of arrivals is
 // even, and a death scatters its load.
-func (s *State) next(a *address, list []Member, candidates []candidate) *node {
+func (s *State) next(a *address, list []Incarnation, candidates []candidate) *node {
 	var best *candidate
 	var bestBacked int
 	var owner *node
@@ -104,7 +105,7 @@ func (s *State) next(a *address, list []Member, candidates []candidate) *node {
 	}
 	for i := range candidates {
 		c := &candidates[i]
-		if slices.ContainsFunc(list, func(m Member) bool { return m.Node == c.address }) {
+		if slices.ContainsFunc(list, func(m Incarnation) bool { return m.Node == c.address }) {
 			continue
 		}
 		backed := 0
@@ -138,8 +139,8 @@ func rank(n, a netip.Addr) uint64 {
 }
 
 // complete gives a list with its tail filled from the candidates.
-func (f *fold) complete(a *address, list []Member) []Member {
-	full := append(make([]Member, 0, ListLength), list...)
+func (f *fold) complete(a *address, list []Incarnation) []Incarnation {
+	full := append(make([]Incarnation, 0, ListLength), list...)
 	if f.scratch == nil {
 		f.scratch = make([]candidate, 0, len(f.nodes.rows))
 	}
@@ -149,14 +150,14 @@ func (f *fold) complete(a *address, list []Member) []Member {
 		if n == nil {
 			break
 		}
-		full = slices.Insert(full, f.entry(full, n), Member{Node: n.address, Incarnation: n.incarnation})
+		full = slices.Insert(full, f.entry(full, n), Incarnation{Node: n.address, Join: n.incarnation})
 	}
 	return full
 }
 
 // entry is the position at which a node enters a list: the tail; from rules 1 on the first standby's, if the node backs
 // the owner there less often than the one that is.
-func (s *State) entry(list []Member, n *node) int {
+func (s *State) entry(list []Incarnation, n *node) int {
 	if s.rules < rulesStandbyInsertion || len(list) < 2 {
 		return len(list)
 	}
@@ -173,11 +174,11 @@ const reasonLeastLoaded = "least loaded of the candidates"
 
 // review drops members from lists and refills them at their tails: the first living standby is promoted, survivors keep
 // their order, and only when all are promoted are tails refilled, by the loads of then.
-func (f *fold) review(addresses []*address, keeps func(*address, Member) bool, dropped, refilled string) {
-	survivors := make([][]Member, len(addresses))
+func (f *fold) review(addresses []*address, keeps func(*address, Incarnation) bool, dropped, refilled string) {
+	survivors := make([][]Incarnation, len(addresses))
 	for i, a := range addresses {
 		survivors[i] = a.list
-		if goes := func(m Member) bool { return !keeps(a, m) }; slices.ContainsFunc(a.list, goes) {
+		if goes := func(m Incarnation) bool { return !keeps(a, m) }; slices.ContainsFunc(a.list, goes) {
 			survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)
 			f.recount(a.addr, a.list, survivors[i], dropped)
 		}
@@ -204,7 +205,7 @@ func (f *fold) reviewAddress(addr netip.Addr, reason string) {
 
 // reviewNode drops a node from the lists of addresses that it may no longer announce.
 func (f *fold) reviewNode(n *node, reason string) {
-	may := func(a *address, m Member) bool {
+	may := func(a *address, m Incarnation) bool {
 		if m.Node != n.address {
 			return true
 		}
@@ -222,7 +223,7 @@ func (f *fold) reviewAll(reason string) {
 // dropNode takes a node's former incarnation out of every list.
 func (f *fold) dropNode(n *node, reason string) {
 	why := f.describe(n.address) + " " + strings.TrimSpace(reason)
-	f.review(f.listing(n), func(_ *address, m Member) bool { return m.Node != n.address }, why, why)
+	f.review(f.listing(n), func(_ *address, m Incarnation) bool { return m.Node != n.address }, why, why)
 }
 
 // refillShort completes the lists that are short, when nodes may have become candidates.
@@ -233,11 +234,11 @@ func (f *fold) refillShort(reason string) {
 		addresses = append(addresses, a)
 		return true
 	})
-	f.review(addresses, func(*address, Member) bool { return true }, "", reason)
+	f.review(addresses, func(*address, Incarnation) bool { return true }, "", reason)
 }
 
 // maySucceed tells whether a member may still announce an address.
-func (s *State) maySucceed(a *address, m Member) bool {
+func (s *State) maySucceed(a *address, m Incarnation) bool {
 	n, ok := s.node(m.Node)
 	if !ok {
 		return false
@@ -251,7 +252,7 @@ func (s *State) maySucceed(a *address, m Member) bool {
 func (s *State) listing(n *node) []*address {
 	var found []*address
 	s.addresses.scan(func(a *address) bool {
-		if slices.ContainsFunc(a.list, func(m Member) bool { return m.Node == n.address }) {
+		if slices.ContainsFunc(a.list, func(m Incarnation) bool { return m.Node == n.address }) {
 			found = append(found, a)
 		}
 		return true

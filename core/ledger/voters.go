@@ -36,10 +36,19 @@ type Voter struct {
 
 // Voters gives the voter set in force and its version; 0 for none.
 func (s *State) Voters() (members []Voter, version uint64) {
-	for _, v := range s.voters.now.members {
-		members = append(members, Voter{ID: v.id, Address: v.address, Key: v.key})
+	return s.voters.now.voters(), s.voters.now.version
+}
+
+// FormerVoters gives the voter set before the one in force, while that change is not settled; version 0: it is.
+func (s *State) FormerVoters() (members []Voter, version uint64) {
+	return s.voters.before.voters(), s.voters.before.version
+}
+
+func (s voterSet) voters() (all []Voter) {
+	for _, v := range s.members {
+		all = append(all, Voter{ID: v.id, Address: v.address, Key: v.key})
 	}
-	return members, s.voters.now.version
+	return all
 }
 
 func (s voterSet) find(id string) (voter, bool) {

@@ -94,9 +94,9 @@ func drawSource(t *rapid.T) string {
 
 // drawIncarnation is mostly that of the node's last join; also one that lingers, one before it, and one that never was.
 func drawIncarnation(t *rapid.T, s *State, i int) uint64 {
-	old := slices.DeleteFunc(slices.Clone(s.lingering), func(m Member) bool { return m.Node != nodeAddress(i) })
+	old := slices.DeleteFunc(slices.Clone(s.lingering), func(m Incarnation) bool { return m.Node != nodeAddress(i) })
 	if len(old) > 0 && rapid.IntRange(0, 2).Draw(t, "lingers") == 0 {
-		return rapid.SampledFrom(old).Draw(t, "lingering").Incarnation
+		return rapid.SampledFrom(old).Draw(t, "lingering").Join
 	}
 	n, _ := s.NodeNamed(nodeAddress(i).String())
 	return max(1, n.Incarnation+rapid.SampledFrom([]uint64{0, 0, 0, 0, 0, ^uint64(0), 1, 1000}).Draw(t, "wrong by"))
@@ -402,7 +402,7 @@ func (m *model) notComplete(a netip.Addr) string {
 			continue
 		}
 		weights = append(weights, m.weight(n, a))
-		if slices.Contains(list, Member{Node: n.Address, Incarnation: n.incarnation}) {
+		if slices.Contains(list, Incarnation{Node: n.Address, Join: n.incarnation}) {
 			standbys = append(standbys, m.weight(n, a))
 		}
 	}

@@ -103,7 +103,7 @@ func trueTime(i lease.Instant, rate time.Duration) time.Duration {
 func (w *leases) start(i int) {
 	v := &w.voters[i]
 	v.machine = lease.NewVoter(v.disk, w.options.Timing, func([]byte) []byte { return nil }, w.voterClock(), false)
-	w.voterDid(i, v.machine.Fold(w.voterClock(), membership(w.options.Voters)))
+	w.voterDid(i, v.machine.Fold(w.voterClock(), membership(w.options.Voters), nil))
 }
 
 func (w *leases) voterDid(i int, ready lease.VoterReady) {
