@@ -61,9 +61,10 @@ type heard struct {
 
 func (a heard) of(voter string) int { return strings.Compare(a.voter, voter) }
 
-// NewHolder starts the lease of an incarnation that has just joined. verify checks a vote's signature.
-func NewHolder(log string, who Incarnation, timing Timing, verify func(Vote) bool, now Instant) *Holder {
-	return &Holder{timing: timing, log: log, who: who, verify: verify, renewAt: now, wake: Never}
+// NewHolder starts the lease of an incarnation that has just joined, or goes on with it in a new process of the same boot:
+// number is then not less than any of the renewals before. verify checks a vote's signature.
+func NewHolder(log string, who Incarnation, number uint64, timing Timing, verify func(Vote) bool, now Instant) *Holder {
+	return &Holder{timing: timing, log: log, who: who, number: number, verify: verify, renewAt: now, wake: Never}
 }
 
 // Until is the instant up to which the lease is held, as far as is known; it has passed where none is.
@@ -102,8 +103,8 @@ func (h *Holder) Fold(now Instant, m Membership) HolderReady {
 		next := trackOf(newest)
 		h.next, h.renewAt = &next, now
 	}
-	h.votes = slices.DeleteFunc(h.votes, func(v Vote) bool { return m.isOut(v.Dead) })
-	h.progress = slices.DeleteFunc(h.progress, func(p Progress) bool { return m.isOut(p.Who) })
+	h.votes = slices.DeleteFunc(h.votes, func(v Vote) bool { return m.IsOut(v.Dead) })
+	h.progress = slices.DeleteFunc(h.progress, func(p Progress) bool { return m.IsOut(p.Who) })
 	return h.finish(now)
 }
 
@@ -160,7 +161,7 @@ func (h *Holder) tracks() []*track {
 func (h *Holder) take(vote Vote) {
 	i, found := slices.BinarySearchFunc(h.votes, vote, Vote.compare)
 	switch {
-	case found && h.votes[i].Set >= vote.Set, h.membership.isOut(vote.Dead), !h.verify(vote):
+	case found && h.votes[i].Set >= vote.Set, h.membership.IsOut(vote.Dead), !h.verify(vote):
 	case found:
 		h.votes[i] = vote
 		h.votesTaken++
@@ -176,7 +177,7 @@ func (h *Holder) takeProgress(p Progress) {
 	case found:
 		known := &h.progress[i]
 		known.Folded, known.Applied = max(known.Folded, p.Folded), max(known.Applied, p.Applied)
-	case !h.membership.isOut(p.Who):
+	case !h.membership.IsOut(p.Who):
 		h.progress = slices.Insert(h.progress, i, p)
 	}
 }
@@ -260,7 +261,7 @@ func (h *Holder) finish(now Instant) HolderReady {
 	ready := HolderReady{Wake: Never}
 	h.wake = Never
 	if h.next != nil && (h.untilUnder(*h.next) > now || h.untilUnder(h.acting) <= now) {
-		h.acting, h.next = *h.next, nil
+		h.acting, h.next, h.renewAt = *h.next, nil, now // others may wait for it
 	}
 	if !h.resigned && h.Until() <= now && h.IsVotedAgainst() {
 		h.resigned = true
@@ -289,10 +290,19 @@ func (h *Holder) renew(now Instant, ready *HolderReady) {
 		for _, voter := range t.set.Voters {
 			ready.Renewals = append(ready.Renewals, Renewal{voter, Renew{
 				Log: h.log, Set: t.set.Version, From: h.who, Number: h.number, Heard: h.heardFrom(voter),
-				Folded: h.folded, Applied: h.applied,
+				Folded: h.folded, Applied: h.actedUpon(), Lease: h.timing.Lease,
 			}})
 		}
 	}
+}
+
+// actedUpon is what the node has acted upon. It has acted upon a change of voters only when its lease counts under the new
+// set: until then grants under the old one, which may be settled and gone by then, still keep it alive.
+func (h *Holder) actedUpon() uint64 {
+	if h.next != nil {
+		return min(h.applied, h.next.set.Version-1)
+	}
+	return h.applied
 }
 
 func (h *Holder) heardFrom(voter string) uint64 {

@@ -225,7 +225,7 @@ func (w *world) join(i int) {
 		m.Live = append(m.Live, who)
 		slices.SortFunc(m.Live, Incarnation.Compare)
 	})
-	n.machine = NewHolder(testLog, n.who, w.timing, signedByItsVoter, n.clock.at(w.now))
+	n.machine = NewHolder(testLog, n.who, 0, w.timing, signedByItsVoter, n.clock.at(w.now))
 	w.nodeDid(n, n.machine.Fold(n.clock.at(w.now), w.members))
 }
 

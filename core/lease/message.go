@@ -1,9 +1,12 @@
 package lease
 
 import (
+	"crypto/ed25519"
 	"slices"
 	"strings"
+	"time"
 
+	"viplog/core/event"
 	"viplog/core/ledger"
 )
 
@@ -51,8 +54,8 @@ func (m Membership) isLive(i Incarnation) bool {
 	return found
 }
 
-// isOut tells whether the log says that an incarnation is out. One whose join is not folded yet is not.
-func (m Membership) isOut(i Incarnation) bool { return i.Join <= m.Sequence && !m.isLive(i) }
+// IsOut tells whether the log says that an incarnation is out. One whose join is not folded yet is not.
+func (m Membership) IsOut(i Incarnation) bool { return i.Join <= m.Sequence && !m.isLive(i) }
 
 // set finds a set in force by its version.
 func (m Membership) set(version uint64) (VoterSet, bool) {
@@ -72,10 +75,11 @@ type Renew struct {
 	Log     string // the log's identity
 	Set     uint64 // the voter set under which a grant would count
 	From    Incarnation
-	Number  uint64 // counts the incarnation's renewals, from 1
-	Heard   uint64 // the serial of the last Answer from this voter, 0 for none
-	Folded  uint64 // the last fact that the node has read
-	Applied uint64 // the last fact that it has acted upon: every stop that follows from it is confirmed
+	Number  uint64        // counts the incarnation's renewals; a later process of one goes on with higher numbers
+	Heard   uint64        // the serial of the last Answer from this voter, 0 for none
+	Folded  uint64        // the last fact that the node has read
+	Applied uint64        // the last fact that it has acted upon: every stop that follows from it is confirmed
+	Lease   time.Duration // for how long it would count on a grant; no voter grants what it does not promise
 }
 
 // Answer is what a voter says to a node: to a renewal, or because something changed.
@@ -128,4 +132,14 @@ func (a Vote) compare(b Vote) int {
 		return c
 	}
 	return strings.Compare(a.Voter, b.Voter)
+}
+
+// IsSigned tells whether a vote is signed by a voter of a set that a ledger knows.
+func IsSigned(v Vote, s *ledger.State) bool {
+	message := event.VoteMessage(s.LogID(), v.Dead.Node, v.Dead.Join, v.Set)
+	now, _ := s.Voters()
+	before, _ := s.FormerVoters()
+	return slices.ContainsFunc(slices.Concat(now, before), func(m ledger.Voter) bool {
+		return m.ID == v.Voter && ed25519.Verify(m.Key, message, v.Signature)
+	})
 }

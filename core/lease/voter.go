@@ -111,14 +111,14 @@ func (v *Voter) Fold(now Instant, m Membership, replaced []Replaced) VoterReady 
 			v.add(who, now)
 		}
 	}
-	v.peers = slices.DeleteFunc(v.peers, func(p *peer) bool { return m.isOut(p.who) })
+	v.peers = slices.DeleteFunc(v.peers, func(p *peer) bool { return m.IsOut(p.who) })
 	for _, r := range replaced {
 		if p, known := v.peer(r.Who); known {
 			p.fallBehind(r.Version, now)
 		}
 	}
 	before := v.disk
-	v.disk.Dead = slices.DeleteFunc(slices.Clone(v.disk.Dead), m.isOut)
+	v.disk.Dead = slices.DeleteFunc(slices.Clone(v.disk.Dead), m.IsOut)
 	if len(v.disk.Dead) != len(before.Dead) { // never to be granted anything by a fold that ends before
 		v.disk.Since = max(v.disk.Since, m.Sequence)
 	}
@@ -145,7 +145,7 @@ func (v *Voter) Renewed(now Instant, m Renew) VoterReady {
 		v.heardNode = now
 		ready.Answers = append(ready.Answers, Answer{Log: v.disk.Log, Voter: v.disk.Voter, To: m.From, Number: m.Number})
 		return v.finish(now, ready)
-	case !known && v.membership.isOut(m.From):
+	case !known && v.membership.IsOut(m.From):
 		v.heardNode = now
 		return v.finish(now, ready)
 	case !known:
@@ -157,7 +157,7 @@ func (v *Voter) Renewed(now Instant, m Renew) VoterReady {
 	p.number = m.Number
 	v.progressed(now, p, m)
 	fresh := p.heardBack(now, m.Heard, v.timing)
-	granted := fresh && v.mayGrant(now, p, m.Set)
+	granted := fresh && m.Lease <= v.timing.Lease && v.mayGrant(now, p, m.Set)
 	if granted {
 		p.until = max(p.until, now.Add(v.timing.promised()))
 	}
@@ -180,6 +180,9 @@ func (v *Voter) progressed(now Instant, p *peer, m Renew) {
 func (p *peer) heardBack(now Instant, serial uint64, timing Timing) bool {
 	p.sent = slices.DeleteFunc(p.sent, func(s sent) bool { return now.Since(s.at) > timing.promised() })
 	i := slices.IndexFunc(p.sent, func(s sent) bool { return s.serial == serial })
+	if serial == 0 {
+		p.heard = 0 // a new process, which knows nothing
+	}
 	if i < 0 {
 		return false
 	}
@@ -262,7 +265,7 @@ func (v *Voter) finish(now Instant, ready *VoterReady) VoterReady {
 	}
 	suspects := v.suspects(now)
 	switch {
-	case len(suspects) == 0 && v.membership.Before.Version == 0:
+	case len(suspects) == 0 && (v.membership.Before.Version == 0 || !v.hasFolded()):
 		v.wordAt = Never
 	case news || v.wordAt == Never || now >= v.wordAt:
 		ready.Word = &Word{

@@ -73,3 +73,14 @@ func (s *State) HasConflict(a, reporter netip.Addr) bool {
 	_, found := s.conflicts.Get(conflict{addr: a, node: reporter})
 	return found
 }
+
+// ConflictsOf lists the addresses over which a node has reported conflicts that it has not taken back.
+func (s *State) ConflictsOf(reporter netip.Addr) (all []netip.Addr) {
+	s.conflicts.Scan(func(c conflict) bool {
+		if c.node == reporter {
+			all = append(all, c.addr)
+		}
+		return true
+	})
+	return all
+}

@@ -15,6 +15,7 @@ type claims struct {
 	me      lease.Incarnation
 	queues  []*waiting // by incarnation
 	pending map[netip.Addr]int
+	cleared []netip.Addr // those for which the last wait has ended, until they are taken
 }
 
 // waiting is what is waited for from one incarnation, in the order of the facts.
@@ -95,6 +96,7 @@ func (c *claims) isPending(addr netip.Addr) bool {
 func (c *claims) done(addr netip.Addr) {
 	if c.pending[addr]--; c.pending[addr] == 0 {
 		delete(c.pending, addr)
+		c.cleared = append(c.cleared, addr)
 	}
 }
 

@@ -1,0 +1,102 @@
+package control
+
+import (
+	"slices"
+	"strings"
+
+	"viplog/core/event"
+	"viplog/core/lease"
+	"viplog/core/ledger"
+	"viplog/core/log"
+)
+
+// Controller is the machine of one controller, as far as it watches over nodes and voters: it gathers what voters say and
+// knows which facts the log lacks. Several may run; whose fact comes second changes nothing.
+type Controller struct {
+	Ledger *ledger.State // to be read between two calls only
+
+	membership lease.Membership
+	votes      []lease.Vote // whose signatures were checked: the newest of each voter on each incarnation
+	words      []lease.Word // the last of each voter, by its name
+}
+
+// NewController starts a controller on a log that it reads from its first fact.
+func NewController(logID string) *Controller { return &Controller{Ledger: ledger.New(logID)} }
+
+// Folded takes the next entries of the log.
+func (c *Controller) Folded(entries []log.Entry) {
+	for _, e := range entries {
+		c.Ledger.ApplyEntry(e)
+	}
+	c.membership = lease.MembershipOf(c.Ledger)
+	c.votes = slices.DeleteFunc(c.votes, func(v lease.Vote) bool { return c.membership.IsOut(v.Dead) })
+}
+
+// Heard takes a voter's word.
+func (c *Controller) Heard(w lease.Word) {
+	if w.Log != c.Ledger.LogID() {
+		return
+	}
+	i, found := slices.BinarySearchFunc(c.words, w.Voter, func(known lease.Word, id string) int { return strings.Compare(known.Voter, id) })
+	if found {
+		c.words[i] = w
+	} else {
+		c.words = slices.Insert(c.words, i, w)
+	}
+	for _, vote := range w.Votes {
+		i := slices.IndexFunc(c.votes, func(v lease.Vote) bool { return v.Voter == vote.Voter && v.Dead == vote.Dead })
+		switch {
+		case c.membership.IsOut(vote.Dead), i >= 0 && c.votes[i].Set >= vote.Set, !lease.IsSigned(vote, c.Ledger):
+		case i >= 0:
+			c.votes[i] = vote
+		default:
+			c.votes = append(c.votes, vote)
+		}
+	}
+}
+
+// Due gives the facts that the log lacks: that incarnations failed, with the proof; that a change of voters is settled;
+// and what is due by the ledger alone. nowNanos is Unix time.
+func (c *Controller) Due(nowNanos int64) []event.Event {
+	var due []event.Event
+	for _, who := range c.membership.Live {
+		if proof := lease.Proof(c.votes, c.membership, who); proof != nil {
+			due = append(due, failure(who, proof))
+		}
+	}
+	if c.isSettled() {
+		due = append(due, event.VotersSettled{Set: c.membership.Now.Version})
+	}
+	return append(due, Due(c.Ledger, nowNanos)...)
+}
+
+func failure(who lease.Incarnation, proof []lease.Vote) event.NodeFailed {
+	e := event.NodeFailed{Address: who.Node, Incarnation: who.Join, Set: proof[0].Set}
+	for _, v := range proof {
+		e.Votes = append(e.Votes, event.Vote{Voter: v.Voter, Signature: v.Signature})
+	}
+	return e
+}
+
+// isSettled tells whether a change of voters is in force everywhere: every voter of the new set has folded it, every incarnation
+// that is not out has acted upon it, and whoever a member has voted against is out by the log. A removed voter need not
+// answer.
+func (c *Controller) isSettled() bool {
+	set := c.membership.Now
+	if c.membership.Before.Version == 0 {
+		return false
+	}
+	applied := false
+	for _, voter := range set.Voters {
+		i := slices.IndexFunc(c.words, func(w lease.Word) bool { return w.Voter == voter })
+		if i < 0 || c.words[i].Set != set.Version {
+			return false
+		}
+		accuses := slices.ContainsFunc(c.words[i].Votes, func(v lease.Vote) bool { return !c.membership.IsOut(v.Dead) })
+		if accuses {
+			return false
+		}
+		applied = applied || c.words[i].Applied >= set.Version
+	}
+	return applied
+}
