@@ -78,7 +78,7 @@ func Leases(o LeaseOptions) World {
 	for i := range w.voters {
 		w.start(i)
 	}
-	w.holder = lease.NewHolder(leaseLog, leaseNode, o.Timing, func(lease.Vote) bool { return true }, w.nodeClock())
+	w.holder = lease.NewHolder(leaseLog, leaseNode, 0, o.Timing, func(lease.Vote) bool { return true }, w.nodeClock())
 	w.nodeDid(w.holder.Fold(w.nodeClock(), membership(o.Voters)))
 	return w
 }

@@ -1,0 +1,231 @@
+package sim
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"viplog/core/event"
+	"viplog/core/lease"
+	"viplog/core/node"
+	"viplog/core/trace"
+)
+
+// powerOn boots a host and starts its processes.
+func (w *World) powerOn(h *Host) {
+	h.up = true
+	h.boots++
+	h.frozen = false
+	if h.role.voter {
+		h.startVoter()
+	}
+	if h.role.controller {
+		h.startController()
+	}
+	if h.role.node {
+		h.port.SetCarrier(true)
+		h.startNode()
+	}
+}
+
+// PowerOff takes a host's power: nothing of it goes on, and its disk is what it was.
+func (w *World) PowerOff(h *Host) {
+	w.tell(h.Name, trace.Note{Kind: trace.Fault, Text: "loses power"})
+	h.stopNode()
+	h.stopVoter()
+	h.stopController()
+	h.up = false
+	if h.port != nil {
+		h.port.SetCarrier(false)
+	}
+}
+
+// PowerOn gives it back.
+func (w *World) PowerOn(h *Host) {
+	if !h.up {
+		w.tell(h.Name, trace.Note{Kind: trace.Heal, Text: "has power"})
+		w.powerOn(h)
+	}
+}
+
+// CrashAgent ends the node's process, not its host: what the kernel does goes on.
+func (w *World) CrashAgent(h *Host) {
+	if h.node != nil {
+		w.tell(h.Name, trace.Note{Kind: trace.Fault, Text: "its agent crashes"})
+		h.stopNode()
+	}
+}
+
+// StartAgent starts it again.
+func (w *World) StartAgent(h *Host) {
+	if h.up && h.role.node && h.node == nil {
+		h.startNode()
+	}
+}
+
+// CrashVoter ends the voter's process.
+func (w *World) CrashVoter(h *Host) {
+	if h.voter != nil {
+		w.tell(h.Name, trace.Note{Kind: trace.Fault, Text: "its voter crashes"})
+		h.stopVoter()
+	}
+}
+
+// StartVoter starts it again.
+func (w *World) StartVoter(h *Host) {
+	if h.up && h.role.voter && h.voter == nil {
+		h.startVoter()
+	}
+}
+
+// Leave asks the node's agent to hand over and end.
+func (w *World) Leave(h *Host) {
+	if p := h.node; p != nil {
+		w.tell(h.Name, trace.Note{Kind: trace.Fault, Text: "is asked to leave"})
+		p.do(func() { p.step(node.Leaving{}) })
+	}
+}
+
+// Freeze stops a host's processes for a while; its kernel goes on, and so do clocks.
+func (w *World) Freeze(h *Host, d time.Duration) {
+	w.tell(h.Name, trace.Note{Kind: trace.Fault, Text: "its processes stand still for " + d.String()})
+	h.frozen = true
+	w.After(d, func() {
+		h.frozen = false
+		w.thaw(h)
+	})
+}
+
+func (w *World) thaw(h *Host) {
+	if p := h.node; p != nil {
+		w.Audit.look(p)
+		p.resume()
+	}
+	if p := h.voter; p != nil {
+		p.resume()
+	}
+	if p := h.controller; p != nil {
+		p.resume()
+	}
+}
+
+// Cut loses what a host sends to another, one way.
+func (w *World) Cut(from, to *Host) {
+	w.tell(from.Name, trace.Note{Kind: trace.Fault, Text: "is not heard by " + to.Name})
+	w.network.cut(from, to)
+}
+
+// Mend ends a Cut.
+func (w *World) Mend(from, to *Host) { w.network.mend(from, to) }
+
+// Isolate cuts a host from all others and from the log; its interface stays on the segment.
+func (w *World) Isolate(h *Host) {
+	for _, other := range w.Hosts {
+		if other != h {
+			w.network.cut(h, other)
+			w.network.cut(other, h)
+		}
+	}
+	w.tell(h.Name, trace.Note{Kind: trace.Fault, Text: "is cut off from voters and log"})
+	w.CutLog(h)
+}
+
+// Rejoin ends Isolate.
+func (w *World) Rejoin(h *Host) {
+	w.tell(h.Name, trace.Note{Kind: trace.Heal, Text: "reaches voters and log"})
+	for _, other := range w.Hosts {
+		w.network.mend(h, other)
+		w.network.mend(other, h)
+	}
+	w.MendLog(h)
+}
+
+// CutLog cuts a host's processes from the log.
+func (w *World) CutLog(h *Host) {
+	w.fault(h.Name, "does not reach the log")
+	for _, name := range h.logClients() {
+		w.Stream.Cut(name)
+	}
+}
+
+// MendLog ends CutLog.
+func (w *World) MendLog(h *Host) {
+	for _, name := range h.logClients() {
+		w.Stream.Heal(name)
+	}
+}
+
+// logClients are the names of a host's connections to the log.
+func (h *Host) logClients() (names []string) {
+	if h.role.node {
+		names = append(names, "node/"+h.Name)
+	}
+	if h.role.voter {
+		names = append(names, "voter/"+h.Name)
+	}
+	if h.role.controller {
+		names = append(names, "control/"+h.Name)
+	}
+	return names
+}
+
+// ReplaceVoter takes the disk of a host's voter: it is another voter then, which takes the place of the one before.
+func (w *World) ReplaceVoter(h *Host) {
+	h.stopVoter()
+	old := h.voterDisk.Voter
+	h.disks++
+	h.voterDisk = lease.VoterDisk{Voter: fmt.Sprintf("voter-%s-%d", h.Name, h.disks)}
+	w.Append(event.VoterAdded{ID: h.voterDisk.Voter, Address: h.Address, Key: h.key().Public().(ed25519.PublicKey)})
+	w.Append(event.VoterRemoved{ID: old})
+	if h.up {
+		h.startVoter()
+	}
+}
+
+func (w *World) fault(actor, what string) { w.tell(actor, trace.Note{Kind: trace.Fault, Text: what}) }
+
+// Heal ends every cut, loss and hindrance of network, segment and log. Hosts and processes stay as they are.
+func (w *World) Heal() {
+	w.tell("world", trace.Note{Kind: trace.Heal, Text: "all links"})
+	w.network.cuts = nil
+	w.network.LoseOneIn, w.network.TwiceIn = 0, 0
+	w.Segment.Heal()
+	for _, h := range w.Hosts {
+		if h.port != nil {
+			h.port.Cut(0)
+			h.port.LoseOneIn(0)
+			if h.up {
+				h.port.SetCarrier(true)
+			}
+		}
+	}
+	w.Stream.Calm()
+}
+
+func (w *World) voterHost(id string) *Host {
+	for _, h := range w.Hosts {
+		if h.voterDisk.Voter == id {
+			return h
+		}
+	}
+	return nil
+}
+
+func (w *World) hostOf(a netip.Addr) *Host {
+	for _, h := range w.Hosts {
+		if h.Address == a {
+			return h
+		}
+	}
+	return nil
+}
+
+func (h *Host) hearAnswer(a lease.Answer) {
+	if p := h.node; p != nil && p.machine != nil {
+		p.do(func() { p.step(node.Answered{Answer: a}) })
+	}
+}
+
+func contains(all []lease.Incarnation, who lease.Incarnation) bool { return slices.Contains(all, who) }

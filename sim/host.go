@@ -1,0 +1,149 @@
+package sim
+
+import (
+	"net/netip"
+	"time"
+
+	"viplog/core/lease"
+	"viplog/sim/segment"
+)
+
+// Host is one machine: a clock, a disk, an interface on the segment, and the processes that run on it.
+type Host struct {
+	Name    string
+	Address netip.Addr
+
+	world *World
+	clock clock
+	up    bool
+	boots int
+
+	port       *segment.Port // nil for a host that is not on the segment
+	node       *nodeProcess  // nil: does not run
+	voter      *voterProcess
+	controller *controllerProcess
+	role       roles
+
+	nodeDisk  nodeDisk
+	voterDisk lease.VoterDisk
+	disks     int  // that its voter has lost
+	starts    int  // of processes, to tell them apart
+	frozen    bool // its processes stand still
+}
+
+type roles struct{ node, voter, controller bool }
+
+// clock is a host's CLOCK_BOOTTIME: off by a constant, and fast or slow by at most one part in a hundred.
+type clock struct {
+	offset time.Duration
+	rate   int64 // parts in ten thousand
+}
+
+const clockParts = 10_000
+
+func (c clock) at(now time.Duration) lease.Instant {
+	return lease.Instant(int64(c.offset) + int64(now)/clockParts*c.rate + int64(now)%clockParts*c.rate/clockParts)
+}
+
+// when is the first time at which the clock shows an instant, or a little later.
+func (c clock) when(i lease.Instant) time.Duration {
+	local := int64(i) - int64(c.offset)
+	return time.Duration(local/c.rate*clockParts + (local%c.rate+1)*clockParts/c.rate + 1)
+}
+
+func (h *Host) now() lease.Instant { return h.clock.at(h.world.Now()) }
+
+// wakeup is a process's timer: set again and again, mostly to later, it has one event in the kernel at a time.
+type wakeup struct {
+	host   *Host
+	due    lease.Instant
+	queued time.Duration // the event that is in the kernel, 0 for none
+	wake   func()
+	off    bool
+}
+
+func (w *wakeup) set(at lease.Instant) {
+	w.due = at
+	if at == lease.Never {
+		return
+	}
+	if when := max(w.host.clock.when(at), w.host.world.Now()); w.queued == 0 || when < w.queued {
+		w.queued = when
+		w.host.world.At(when, w)
+	}
+}
+
+// Happen implements kernel.Event.
+func (w *wakeup) Happen() {
+	if w.off || w.queued != w.host.world.Now() {
+		return // another one was queued before it
+	}
+	w.queued = 0
+	if w.due == lease.Never {
+		return
+	}
+	if w.due > w.host.now() {
+		w.set(w.due)
+		return
+	}
+	w.wake()
+}
+
+// process is what the processes of a host have in common: it does one thing after the other.
+type process struct {
+	host  *Host
+	name  string
+	dead  bool
+	busy  bool // it waits for its disk
+	inbox []func()
+
+	saving func() // what it waits for
+	timer  wakeup
+}
+
+// maxInbox bounds what waits for a process that is paused: a socket's buffer.
+const maxInbox = 4096
+
+// do does something now, or when the process is no longer paused or busy.
+func (p *process) do(what func()) {
+	switch {
+	case p.dead:
+	case p.busy || p.host.frozen:
+		if len(p.inbox) < maxInbox {
+			p.inbox = append(p.inbox, what)
+		}
+	default:
+		what()
+	}
+}
+
+// resume does what has waited.
+func (p *process) resume() {
+	for len(p.inbox) > 0 && !p.dead && !p.busy && !p.host.frozen {
+		next := p.inbox[0]
+		p.inbox = p.inbox[1:]
+		next()
+	}
+}
+
+// sync makes something durable and then goes on. If the process dies meanwhile it may be durable or not.
+func (p *process) sync(save, goOn func()) {
+	p.busy, p.saving = true, save
+	w := p.host.world
+	w.After(w.between("disk/"+p.name, w.options.Disk), func() {
+		if p.dead {
+			return
+		}
+		save()
+		p.busy, p.saving = false, nil
+		goOn()
+		p.resume()
+	})
+}
+
+func (p *process) kill() {
+	if p.saving != nil && p.host.world.Pick("disk/"+p.name, 2) == 1 {
+		p.saving()
+	}
+	p.dead, p.timer.off, p.inbox = true, true, nil
+}

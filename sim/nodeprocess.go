@@ -1,0 +1,251 @@
+package sim
+
+import (
+	"fmt"
+	"net/netip"
+
+	"viplog/core/event"
+	"viplog/core/lease"
+	"viplog/core/ledger"
+	"viplog/core/log"
+	"viplog/core/node"
+	"viplog/core/trace"
+	"viplog/sim/segment"
+	"viplog/sim/stream"
+)
+
+type nodeDisk = node.Disk
+
+// nodeProcess is a node's agent: the machine, its responder and its connections.
+type nodeProcess struct {
+	process
+	machine   *node.Machine
+	responder responder
+	log       *stream.Client
+	proposer  *proposer
+}
+
+// responder answers for addresses while an instant has not passed.
+type responder struct {
+	served map[netip.Addr]bool
+	until  lease.Instant
+}
+
+func (h *Host) startNode() {
+	w := h.world
+	h.starts++
+	p := &nodeProcess{process: process{host: h, name: h.Name}, responder: responder{served: map[netip.Addr]bool{}}}
+	p.timer = wakeup{host: h, wake: func() { p.do(func() { p.step(node.Woken{}) }) }}
+	h.node = p
+	p.log = w.Stream.Connect("node/" + h.Name)
+	p.proposer = newProposer(w, p.log, fmt.Sprintf("node/%s/%d", h.Name, h.starts))
+	p.proposer.drop = false
+	w.tell(h.Name, trace.Note{Kind: trace.Started})
+	p.open()
+}
+
+// open reads the log's identity and starts the machine on it.
+func (p *nodeProcess) open() {
+	p.log.Head(func(head log.Head, err error) {
+		if p.dead {
+			return
+		}
+		if err != nil {
+			p.open()
+			return
+		}
+		h := p.host
+		identity := node.Identity{
+			Address: h.Address, Name: h.Name, MachineID: "machine-" + h.Name, Rules: ledger.RulesKnown,
+			Boot: fmt.Sprint("boot-", h.boots), Start: fmt.Sprintf("%s-%d", h.Name, h.starts),
+		}
+		p.machine = node.New(identity, h.world.options.Timing, head.ID, h.nodeDisk)
+		p.proposer.folded = p.machine.Ledger().Sequence
+		p.do(func() { p.step(node.Linked{Interfaces: h.interfaces()}) })
+		follow(p.log, 0, func(entries []log.Entry) {
+			p.do(func() { p.step(node.Folded{Entries: entries}) })
+		}, p.logReplaced)
+	})
+}
+
+// logReplaced starts anew on another log.
+func (p *nodeProcess) logReplaced() {
+	p.do(func() {
+		p.step(node.LogReplaced{})
+		p.machine = nil
+		p.open()
+	})
+}
+
+func (h *Host) interfaces() []event.Interface {
+	return []event.Interface{{
+		Name: "eth0", MAC: h.port.MAC.String(), Up: h.port.Up(),
+		Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16"), h.world.subnet()},
+	}}
+}
+
+// subnet is that of the pool.
+func (w *World) subnet() netip.Prefix {
+	prefix, err := netip.ParsePrefix(w.options.Pool)
+	if err != nil {
+		panic("sim: a pool is one prefix: " + err.Error())
+	}
+	return prefix.Masked()
+}
+
+func (p *nodeProcess) step(in node.Input) {
+	if p.machine == nil {
+		return
+	}
+	ready := p.machine.Step(p.host.now(), in)
+	if ready.Persist != nil {
+		p.sync(func() { p.host.nodeDisk = *ready.Persist }, func() { p.perform(ready) })
+		return
+	}
+	p.perform(ready)
+}
+
+// perform does what the machine says, in the order that node.Ready documents.
+func (p *nodeProcess) perform(ready node.Ready) {
+	w := p.host.world
+	for _, n := range ready.Notes {
+		w.tell(p.host.Name, n)
+	}
+	if w.options.Slip == SlipSendFirst && len(ready.Stop) > 0 {
+		p.send(ready)
+		w.After(w.options.Timing.Heartbeat/2, func() { p.respond(ready) })
+	} else {
+		p.respond(ready)
+		p.send(ready)
+	}
+	for _, f := range ready.Frames {
+		p.frame(f)
+	}
+	if ready.Propose != nil {
+		p.proposer.replace(ready.Propose)
+	} else if len(p.proposer.facts) > 0 {
+		p.proposer.next()
+	}
+	if ready.ReadHead {
+		p.readHead()
+	}
+	p.timer.set(ready.Wake)
+	if ready.Left {
+		p.host.stopNode()
+	}
+}
+
+func (p *nodeProcess) readHead() {
+	p.log.Head(func(head log.Head, err error) {
+		if err != nil {
+			p.readHead()
+			return
+		}
+		p.do(func() { p.step(node.HeadRead{Last: head.Last}) })
+	})
+}
+
+// respond changes what the responder answers for.
+func (p *nodeProcess) respond(ready node.Ready) {
+	for _, a := range ready.Stop {
+		delete(p.responder.served, a)
+	}
+	for _, s := range ready.Start {
+		p.responder.served[s.Address] = true
+	}
+	p.responder.until = ready.Until
+	p.host.world.Audit.responded(p, ready)
+}
+
+func (p *nodeProcess) send(ready node.Ready) {
+	w, from := p.host.world, p.host
+	for _, r := range ready.Renewals {
+		if to := w.voterHost(r.Voter); to != nil {
+			w.network.send(from, to, func() { to.hearRenewal(from, r.Renew) })
+		}
+	}
+	for _, r := range ready.Resigns {
+		for _, to := range w.Hosts {
+			if to.role.voter {
+				w.network.send(from, to, func() { to.hearResign(r) })
+			}
+		}
+	}
+}
+
+func (p *nodeProcess) frame(f node.Frame) {
+	mac, port := p.host.port.MAC, p.host.port
+	if p.responder.until <= p.host.now() && f.Kind == node.Announce {
+		return
+	}
+	switch {
+	case f.Kind == node.Probe && f.Address.Is4():
+		port.Send(segment.Probe(f.Address, mac))
+	case f.Kind == node.Probe:
+		port.Send(segment.DuplicateSolicitation(f.Address, mac))
+	case f.Address.Is4():
+		port.Send(segment.GratuitousRequest(f.Address, mac))
+		port.Send(segment.GratuitousReply(f.Address, mac))
+	default:
+		port.Send(segment.UnsolicitedAdvertisement(f.Address, mac))
+	}
+}
+
+// answers tells whether the responder would answer for an address now.
+func (p *nodeProcess) answers(a netip.Addr) bool {
+	late := p.responder.until <= p.host.now() && p.host.world.options.Slip != SlipLateResponder
+	return !p.dead && !p.host.frozen && p.responder.served[a] && !late
+}
+
+// receive takes a frame from the segment: the kernel forwards packets for any address, whoever announces it; the agent
+// answers for what it serves and hears who else uses it.
+func (h *Host) receive(f segment.Frame) {
+	if !h.up {
+		return
+	}
+	if f.Kind == segment.Packet {
+		if answer, ok := segment.AnswerFor(f, h.port.MAC); ok && h.forwards(f.Target) {
+			h.port.Send(answer)
+		}
+		return
+	}
+	p := h.node
+	if p == nil || p.dead || p.machine == nil {
+		return
+	}
+	if (f.Kind == segment.Request || f.Kind == segment.Solicitation) && f.Sender != f.Target && p.answers(f.Target) {
+		if answer, ok := segment.AnswerFor(f, h.port.MAC); ok {
+			h.port.Send(answer)
+		}
+	}
+	used := f.Sender
+	if f.Kind == segment.Advertisement {
+		used = f.Target
+	}
+	if f.Source != h.port.MAC && p.machine.Has(used) {
+		heard := node.Heard{Address: used, Interface: "eth0", MAC: f.Source.String()}
+		p.do(func() { p.step(heard) })
+	}
+}
+
+// forwards tells whether the host's kube-proxy knows an address: it has those of all Services.
+func (h *Host) forwards(a netip.Addr) bool {
+	_, version := h.world.Audit.ledger.List(a)
+	return version > 0
+}
+
+func (h *Host) carrier(bool) {
+	if p := h.node; p != nil {
+		p.do(func() { p.step(node.Linked{Interfaces: h.interfaces()}) })
+	}
+}
+
+func (h *Host) stopNode() {
+	if p := h.node; p != nil {
+		p.kill()
+		p.proposer.dead = true
+		p.log.Close()
+		h.world.Audit.stopped(p)
+		h.node = nil
+	}
+}

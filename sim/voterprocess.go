@@ -1,0 +1,212 @@
+package sim
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"time"
+
+	"viplog/core/control"
+	"viplog/core/lease"
+	"viplog/core/log"
+	"viplog/core/trace"
+	"viplog/sim/stream"
+)
+
+// voterProcess is a voter and its connections.
+type voterProcess struct {
+	process
+	machine *lease.VotingReplica
+	log     *stream.Client
+}
+
+func (h *Host) startVoter() {
+	p := &voterProcess{process: process{host: h, name: "voter/" + h.Name}}
+	h.voter = p
+	p.timer = wakeup{host: h, wake: func() {
+		p.do(func() { p.perform(p.machine.Wake(h.now())) })
+	}}
+	p.log = h.world.Stream.Connect("voter/" + h.Name)
+	p.open()
+}
+
+// open reads the log's identity and starts the machine on it. A voter that comes from another log forgets its votes, which
+// count there only, and keeps out of everything for as long as its promises may last.
+func (p *voterProcess) open() {
+	h := p.host
+	p.log.Head(func(head log.Head, err error) {
+		switch {
+		case p.dead:
+			return
+		case err != nil:
+			p.open()
+			return
+		}
+		fresh := h.voterDisk.Log != "" && h.voterDisk.Log != head.ID
+		if h.voterDisk.Log != head.ID {
+			h.voterDisk = lease.VoterDisk{Voter: h.voterDisk.Voter, Log: head.ID}
+		}
+		sign := func(message []byte) []byte { return ed25519.Sign(h.key(), message) }
+		p.machine = lease.NewVotingReplica(h.voterDisk, h.world.options.Timing, sign, h.now(), fresh)
+		p.do(func() { p.perform(p.machine.Wake(h.now())) })
+		follow(p.log, 0, func(entries []log.Entry) {
+			p.do(func() { p.perform(p.machine.Folded(h.now(), entries)) })
+		}, func() {
+			p.do(func() {
+				p.machine = nil
+				p.open()
+			})
+		})
+	})
+}
+
+func (p *voterProcess) perform(ready lease.VoterReady) {
+	if ready.Persist != nil {
+		p.sync(func() { p.save(*ready.Persist) }, func() { p.send(ready) })
+		return
+	}
+	p.send(ready)
+}
+
+func (p *voterProcess) save(disk lease.VoterDisk) {
+	for _, who := range disk.Dead {
+		if !contains(p.host.voterDisk.Dead, who) {
+			p.host.world.tell("voter/"+p.host.Name, trace.Note{Kind: trace.Voted, Address: who.Node, Sequence: who.Join})
+		}
+	}
+	if p.host.world.options.Slip == SlipForgetVotes {
+		disk.Dead = nil
+	}
+	p.host.voterDisk = disk
+}
+
+func (p *voterProcess) send(ready lease.VoterReady) {
+	w, from := p.host.world, p.host
+	w.Audit.voted(ready)
+	for _, a := range ready.Answers {
+		if to := w.hostOf(a.To.Node); to != nil {
+			w.network.send(from, to, func() { to.hearAnswer(a) })
+		}
+	}
+	if ready.Word != nil {
+		for _, to := range w.Hosts {
+			if to.role.voter || to.role.controller {
+				w.network.send(from, to, func() { to.hearWord(*ready.Word) })
+			}
+		}
+	}
+	p.timer.set(ready.Wake)
+}
+
+func (h *Host) stopVoter() {
+	if p := h.voter; p != nil {
+		p.kill()
+		p.log.Close()
+		h.voter = nil
+	}
+}
+
+func (h *Host) hearRenewal(from *Host, m lease.Renew) {
+	if p := h.voter; p != nil && p.machine != nil && from.Address == m.From.Node {
+		p.do(func() {
+			if p.machine != nil {
+				p.perform(p.machine.Renewed(h.now(), m))
+			}
+		})
+	}
+}
+
+func (h *Host) hearResign(r lease.Resign) {
+	if p := h.voter; p != nil && p.machine != nil {
+		p.do(func() {
+			if p.machine != nil {
+				p.perform(p.machine.Resigned(h.now(), r))
+			}
+		})
+	}
+}
+
+func (h *Host) hearWord(word lease.Word) {
+	if p := h.voter; p != nil && p.machine != nil && word.Voter != h.voterDisk.Voter {
+		p.do(func() {
+			if p.machine != nil {
+				p.perform(p.machine.Heard(h.now(), word))
+			}
+		})
+	}
+	if p := h.controller; p != nil && p.machine != nil {
+		p.do(func() {
+			p.machine.Heard(word)
+			p.act()
+		})
+	}
+}
+
+// controllerProcess is a controller and its connections.
+type controllerProcess struct {
+	process
+	machine  *control.Controller
+	log      *stream.Client
+	proposer *proposer
+}
+
+func (h *Host) startController() {
+	p := &controllerProcess{process: process{host: h, name: "control/" + h.Name}}
+	h.controller = p
+	h.starts++
+	p.timer = wakeup{host: h, wake: func() { p.do(p.tick) }}
+	p.log = h.world.Stream.Connect("control/" + h.Name)
+	p.proposer = newProposer(h.world, p.log, fmt.Sprintf("control/%s/%d", h.Name, h.starts))
+	p.proposer.drop = false
+	p.open()
+}
+
+func (p *controllerProcess) open() {
+	p.log.Head(func(head log.Head, err error) {
+		switch {
+		case p.dead:
+			return
+		case err != nil:
+			p.open()
+			return
+		}
+		p.machine = control.NewController(head.ID)
+		p.proposer.folded = p.machine.Ledger.Sequence
+		follow(p.log, 0, func(entries []log.Entry) {
+			p.do(func() {
+				p.machine.Folded(entries)
+				p.act()
+			})
+		}, func() {
+			p.do(func() {
+				p.machine = nil
+				p.open()
+			})
+		})
+		p.do(p.tick)
+	})
+}
+
+// tick looks at what is due by time alone.
+func (p *controllerProcess) tick() {
+	p.act()
+	p.timer.set(p.host.now().Add(time.Second))
+}
+
+func (p *controllerProcess) act() {
+	if p.machine == nil {
+		return
+	}
+	due := p.machine.Due(stream.Epoch.Add(p.host.world.Now()).UnixNano())
+	if len(due) > 0 || len(p.proposer.facts) > 0 {
+		p.proposer.replace(due)
+	}
+}
+
+func (h *Host) stopController() {
+	if p := h.controller; p != nil {
+		p.kill()
+		p.proposer.dead = true
+		p.log.Close()
+		h.controller = nil
+	}
+}

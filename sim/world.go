@@ -1,0 +1,215 @@
+// Package sim runs whole clusters on one goroutine and a virtual clock: the production machines of nodes, voters and
+// controllers, on simulated disks, clocks, networks, an L2 segment with clients, and a log. Auditors watch what is on the
+// wire.
+package sim
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"viplog/core/event"
+	"viplog/core/lease"
+	"viplog/core/ledger"
+	"viplog/core/log"
+	"viplog/core/trace"
+	"viplog/sim/kernel"
+	"viplog/sim/segment"
+	"viplog/sim/stream"
+)
+
+// Options is the size and the nature of a world.
+type Options struct {
+	Nodes   int // load-balancer nodes: lb-1, lb-2 …
+	Voters  int // on control-plane hosts: cp-1, cp-2 …, each with a controller
+	Clients int
+	Pool    string // addresses
+	Timing  lease.Timing
+	Yield   bool // onIsolation
+	Drift   bool // clocks run at rates of their own, and not together
+	Slip    Slip
+	Disk    stream.Range // how long a sync takes
+	Link    stream.Range // how long a datagram takes
+	Notes   func(trace.Record)
+}
+
+// Slip is a bug planted into the shells around the machines, for tests of the auditors.
+type Slip int
+
+// Slips.
+const (
+	NoSlip            Slip = iota
+	SlipSendFirst          // messages are sent before the responder has stopped
+	SlipForgetVotes        // a voter's disk forgets its votes
+	SlipLateResponder      // the responder does not look at its deadline
+)
+
+// Defaults fills in what is zero.
+func (o Options) Defaults() Options {
+	set := func(n *int, to int) {
+		if *n == 0 {
+			*n = to
+		}
+	}
+	set(&o.Nodes, 3)
+	set(&o.Voters, 3)
+	if o.Pool == "" {
+		o.Pool = "192.0.2.0/28"
+	}
+	if o.Timing == (lease.Timing{}) {
+		o.Timing = lease.Default
+	}
+	if o.Disk == (stream.Range{}) {
+		o.Disk = stream.Range{From: 200 * time.Microsecond, To: 2 * time.Millisecond}
+	}
+	if o.Link == (stream.Range{}) {
+		o.Link = stream.Range{From: 50 * time.Microsecond, To: 400 * time.Microsecond}
+	}
+	return o
+}
+
+// World is a simulated cluster.
+type World struct {
+	*kernel.Kernel
+	Stream  *stream.Stream
+	Segment *segment.Segment
+	Hosts   []*Host
+	Clients []*segment.Client
+	Audit   *Audit
+
+	options  Options
+	network  network
+	operator *proposer
+	services int // that have come so far
+	records  uint64
+	hash     [sha256.Size]byte // of the trace so far
+}
+
+// New makes a world at time 0: the cluster is declared, and every process has started.
+func New(c kernel.Chooser, o Options) *World {
+	w := &World{Kernel: kernel.New(c), options: o.Defaults()}
+	w.Stream = stream.New(w.Kernel)
+	w.Segment = segment.New(w.Kernel, segment.Options{})
+	w.network.world = w
+	for i := range w.options.Voters {
+		w.addHost(fmt.Sprintf("cp-%d", i+1), netip.AddrFrom4([4]byte{10, 0, 0, byte(2 + i)}), roles{voter: true, controller: true})
+	}
+	for i := range w.options.Nodes {
+		w.addHost(fmt.Sprintf("lb-%d", i+1), netip.AddrFrom4([4]byte{10, 0, 1, byte(1 + i)}), roles{node: true})
+	}
+	w.Audit = newAudit(w)
+	for i := range w.options.Clients {
+		mac := segment.MAC(0x02_00_00_00_c1_00) + segment.MAC(i)
+		client := segment.NewClient(w.Segment, fmt.Sprintf("client-%d", i+1), mac,
+			netip.AddrFrom4([4]byte{10, 0, 2, byte(1 + i)}), netip.Addr{}, segment.Linux())
+		client.Report = func(o segment.Outcome) { w.Audit.outcome(client, o) }
+		w.Clients = append(w.Clients, client)
+	}
+	w.operator = newProposer(w, w.Stream.Connect("operator"), "operator")
+	w.declare()
+	for w.Stream.Head().Last == 0 {
+		w.Step()
+	}
+	for _, h := range w.Hosts {
+		w.powerOn(h)
+	}
+	return w
+}
+
+func (w *World) addHost(name string, address netip.Addr, role roles) {
+	h := &Host{Name: name, Address: address, world: w, role: role, clock: clock{rate: clockParts}}
+	if w.options.Drift {
+		h.clock.rate += int64(w.Pick("drift/"+name, 201)) - 100
+		h.clock.offset = w.between("drift/"+name, stream.Range{To: time.Hour})
+	}
+	if role.node {
+		mac := segment.MAC(0x02_00_00_00_01_00) + segment.MAC(len(w.Hosts))
+		h.port = w.Segment.Attach(&segment.Port{Name: name, MAC: mac, Receive: h.receive, Carrier: h.carrier})
+	}
+	if role.voter {
+		h.voterDisk = lease.VoterDisk{Voter: "voter-" + name}
+	}
+	w.Hosts = append(w.Hosts, h)
+}
+
+// declare appends the first facts: the cluster file's and the voters.
+func (w *World) declare() {
+	cluster := event.ClusterConfigured{
+		Name: "sim", ClusterType: "user", ControlPlaneLBPort: 443, ControlPlaneVIP: netip.MustParseAddr("10.0.0.254"),
+		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/20")},
+	}
+	for _, h := range w.Hosts {
+		role := event.RoleControlPlane
+		if h.role.node {
+			role = event.RoleLoadBalancer
+		}
+		cluster.Nodes = append(cluster.Nodes, event.DeclaredNode{Address: h.Address, Role: role})
+	}
+	settings := event.DefaultSettings()
+	if w.options.Yield {
+		settings.OnIsolation = event.OnIsolationYield
+	}
+	facts := []event.Event{cluster, settings, event.PoolAdded{Pool: event.Pool{Name: "pool", Addresses: []string{w.options.Pool}}}}
+	first := true
+	for _, h := range w.Hosts {
+		if !h.role.voter {
+			continue
+		}
+		facts = append(facts, event.VoterAdded{ID: h.voterDisk.Voter, Address: h.Address, Key: h.key().Public().(ed25519.PublicKey)})
+		if !first { // voters change one at a time; nobody is there yet who would have to apply the change
+			facts = append(facts, event.VotersSettled{Set: uint64(len(facts))})
+		}
+		first = false
+	}
+	w.operator.batch(facts)
+}
+
+// key is the host's identity.
+func (h *Host) key() ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte("the key of " + h.Name))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+// Append lets the operator append facts, one after the other, however long that takes.
+func (w *World) Append(facts ...event.Event) { w.operator.add(facts...) }
+
+// Host finds a host by its name; nil if there is none.
+func (w *World) Host(name string) *Host {
+	for _, h := range w.Hosts {
+		if h.Name == name {
+			return h
+		}
+	}
+	return nil
+}
+
+// between draws a duration.
+func (w *World) between(stream string, r stream.Range) time.Duration {
+	return kernel.Between(w.Kernel, stream, r.From, r.To)
+}
+
+// tell adds to the trace.
+func (w *World) tell(actor string, n trace.Note) {
+	record := trace.Record{At: w.Now(), Actor: actor, Note: n}
+	w.records++
+	w.hash = sha256.Sum256(append(w.hash[:], record.JSON()...))
+	if w.options.Notes != nil {
+		w.options.Notes(record)
+	}
+}
+
+// TraceHash tells two runs apart: it is a function of everything that was noted and of how much happened.
+func (w *World) TraceHash() string {
+	sum := sha256.Sum256(fmt.Appendf(w.hash[:], "%d %d", w.Happened(), w.Now()))
+	return fmt.Sprintf("%x", sum[:8])
+}
+
+// Ledger is what all facts stored so far add up to.
+func (w *World) Ledger() *ledger.State { return w.Audit.ledger }
+
+// entries collects a follower's entries.
+func follow(c *stream.Client, after uint64, take func([]log.Entry), replaced func()) {
+	c.Follow(after, func(e log.Entry) { take([]log.Entry{e}) }, func(error) { replaced() })
+}
