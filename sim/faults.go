@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"viplog/core/event"
 	"viplog/core/lease"
+	"viplog/core/ledger"
 	"viplog/core/node"
 	"viplog/core/trace"
 )
@@ -171,17 +171,35 @@ func (h *Host) logClients() (names []string) {
 	return names
 }
 
-// ReplaceVoter takes the disk of a host's voter: it is another voter then, which takes the place of the one before.
+// ReplaceVoter takes the disk of a host's voter: it is another voter then, which takes the place of the one before. It does nothing while an
+// earlier change is under way: voters that lose their disks faster than they are replaced are beyond what is promised.
 func (w *World) ReplaceVoter(h *Host) {
+	members, _ := w.Ledger().Voters()
+	if _, before := w.Ledger().FormerVoters(); before != 0 || len(members) != len(w.voters()) {
+		return
+	}
+	for _, v := range w.voters() {
+		if !slices.ContainsFunc(members, func(m ledger.Voter) bool { return m.ID == v.ID }) {
+			return
+		}
+	}
+	w.fault(h.Name, "its voter loses its disk")
 	h.stopVoter()
-	old := h.voterDisk.Voter
 	h.disks++
 	h.voterDisk = lease.VoterDisk{Voter: fmt.Sprintf("voter-%s-%d", h.Name, h.disks)}
-	w.Append(event.VoterAdded{ID: h.voterDisk.Voter, Address: h.Address, Key: h.key().Public().(ed25519.PublicKey)})
-	w.Append(event.VoterRemoved{ID: old})
 	if h.up {
 		h.startVoter()
 	}
+}
+
+// voters are those that there are to be.
+func (w *World) voters() (all []ledger.Voter) {
+	for _, h := range w.Hosts {
+		if h.role.voter {
+			all = append(all, ledger.Voter{ID: h.voterDisk.Voter, Address: h.Address, Key: h.key().Public().(ed25519.PublicKey)})
+		}
+	}
+	return all
 }
 
 func (w *World) fault(actor, what string) { w.tell(actor, trace.Note{Kind: trace.Fault, Text: what}) }

@@ -118,11 +118,7 @@ var Nemeses = []Nemesis{
 		w.Append(Service(name))
 		w.later(func() { w.Append(event.ServiceDeleted{Namespace: "default", Name: name, Source: "sim"}) })
 	}},
-	{"a voter is replaced", func(w *World) {
-		h := w.pickHost("voter")
-		w.fault(h.Name, "its voter loses its disk and is replaced")
-		w.ReplaceVoter(h)
-	}},
+	{"a voter is replaced", func(w *World) { w.ReplaceVoter(w.pickHost("voter")) }},
 }
 
 // Service is a plain Service of a world.

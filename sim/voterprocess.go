@@ -196,6 +196,7 @@ func (p *controllerProcess) act() {
 	if p.machine == nil {
 		return
 	}
+	p.machine.Want(p.host.world.voters())
 	due := p.machine.Due(stream.Epoch.Add(p.host.world.Now()).UnixNano())
 	if len(due) > 0 || len(p.proposer.facts) > 0 {
 		p.proposer.replace(due)

@@ -18,10 +18,14 @@ type Controller struct {
 	membership lease.Membership
 	votes      []lease.Vote // whose signatures were checked: the newest of each voter on each incarnation
 	words      []lease.Word // the last of each voter, by its name
+	wanted     []ledger.Voter
 }
 
 // NewController starts a controller on a log that it reads from its first fact.
 func NewController(logID string) *Controller { return &Controller{Ledger: ledger.New(logID)} }
+
+// Want says which voters there are to be; none: those that are.
+func (c *Controller) Want(voters []ledger.Voter) { c.wanted = voters }
 
 // Folded takes the next entries of the log.
 func (c *Controller) Folded(entries []log.Entry) {
@@ -67,6 +71,9 @@ func (c *Controller) Due(nowNanos int64) []event.Event {
 	if c.isSettled() {
 		due = append(due, event.VotersSettled{Set: c.membership.Now.Version})
 	}
+	if step := c.nextVoter(); step != nil {
+		due = append(due, step)
+	}
 	return append(due, Due(c.Ledger, nowNanos)...)
 }
 
@@ -99,4 +106,27 @@ func (c *Controller) isSettled() bool {
 		applied = applied || c.words[i].Applied >= set.Version
 	}
 	return applied
+}
+
+// nextVoter is the next step from the voters that are to those that are wanted: one at a time, each settled before the next.
+// Who is to go goes first, as long as one is left, because a set with a dead voter never settles.
+func (c *Controller) nextVoter() event.Event {
+	now, _ := c.Ledger.Voters()
+	if len(c.wanted) == 0 || c.membership.Before.Version != 0 {
+		return nil
+	}
+	has := func(all []ledger.Voter, id string) bool {
+		return slices.ContainsFunc(all, func(v ledger.Voter) bool { return v.ID == id })
+	}
+	missing := slices.IndexFunc(c.wanted, func(v ledger.Voter) bool { return !has(now, v.ID) })
+	for _, v := range now {
+		if !has(c.wanted, v.ID) && (len(now) > 1 || missing < 0) {
+			return event.VoterRemoved{ID: v.ID}
+		}
+	}
+	if missing < 0 {
+		return nil
+	}
+	v := c.wanted[missing]
+	return event.VoterAdded{ID: v.ID, Address: v.Address, Key: v.Key}
 }

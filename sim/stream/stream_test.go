@@ -204,28 +204,49 @@ func TestWithoutALeaderNothingIsStoredOrAnswered(t *testing.T) {
 	}
 }
 
-// An append that met a leaderless log and ended before it was done: what it says is what may be.
+// An append that met a leaderless log and ended before it was done: what it says is what may be, also where it was sent
+// twice.
 func TestAnAppendThatEndsWithoutALeader(t *testing.T) {
-	unknown, refused, stored := 0, 0, 0
-	for seed := range uint64(40) {
-		k := kernel.New(kernel.NewSeeded(seed))
-		s := New(k)
-		s.LeaderGone(6 * time.Second)
-		s.Connect("a").Append(logtest.NewFact("node.a", 1), 0, 100*ms, func(_ uint64, err error) {
+	for _, twice := range []int{0, 1} {
+		unknown, refused, stored := 0, 0, 0
+		for seed := range uint64(200) {
+			k := kernel.New(kernel.NewSeeded(seed))
+			s := New(k)
+			s.OneInDuplicates = twice
+			s.LeaderGone(6 * time.Second)
+			var end error
+			s.Connect("a").Append(logtest.NewFact("node.a", 1), 0, 100*ms, func(_ uint64, err error) { end = err })
+			k.RunUntil(time.Minute)
+			stored += len(s.Entries())
 			switch {
-			case errors.Is(err, log.ErrUnknown):
+			case errors.Is(end, log.ErrUnknown):
 				unknown++
-			case errors.Is(err, ErrNoLeader):
+			case errors.Is(end, ErrNoLeader) && len(s.Entries()) == 0:
 				refused++
 			default:
-				t.Fatalf("seed %d: %v", seed, err)
+				t.Fatalf("seed %d: %v, %d stored", seed, end, len(s.Entries()))
 			}
-		})
-		k.RunUntil(time.Minute)
-		stored += len(s.Entries())
+		}
+		if unknown == 0 || refused == 0 && twice == 0 || stored == 0 || stored > unknown {
+			t.Fatalf("twice %d: %d unknown, %d refused, %d stored later", twice, unknown, refused, stored)
+		}
 	}
-	if unknown == 0 || refused == 0 || stored == 0 || stored > unknown {
-		t.Fatalf("%d unknown, %d refused, %d stored later", unknown, refused, stored)
+}
+
+// A client may send the next append before the last one is answered.
+func TestRequestsArriveInOrder(t *testing.T) {
+	sc := set(t)
+	for n := range uint64(50) {
+		sc.appender.Append(logtest.NewFact("node.a", int(n)), n, time.Second, func(sequence uint64, err error) {
+			if sequence != n+1 || err != nil {
+				t.Errorf("append %d: %d, %v", n, sequence, err)
+			}
+			sc.answers = append(sc.answers, answer{sc.k.Now(), sequence, err})
+		})
+	}
+	sc.k.RunUntil(100 * ms)
+	if len(sc.answers) != 50 || !slices.IsSortedFunc(sc.answers, func(a, b answer) int { return int(a.sequence) - int(b.sequence) }) {
+		t.Fatalf("answers %v", sc.answers)
 	}
 }
 
@@ -246,6 +267,17 @@ func TestACutEndsAllTraffic(t *testing.T) {
 	if a := sc.answered(time.Minute); !errors.Is(a.err, log.ErrUnknown) || a.at != 5010*ms || len(sc.s.Entries()) > 0 {
 		t.Fatalf("a cut appender: %+v, %d stored", a, len(sc.s.Entries()))
 	}
+}
+
+func TestACutLosesAnAnswerOnItsWay(t *testing.T) {
+	sc := set(t)
+	sc.s.Request, sc.s.Answer = Range{2 * ms, 2 * ms}, Range{5 * ms, 5 * ms}
+	sc.append(20*ms, time.Minute)
+	sc.k.RunUntil(24 * ms)
+	sc.s.Cut("appender")
+	sc.k.RunUntil(100 * ms)
+	sc.s.Heal("appender")
+	sc.stored(5*time.Second, 2027*ms, 2027*ms)
 }
 
 // Some requests of a cut client are stored after Heal, though it has given up.
@@ -317,6 +349,20 @@ func TestAResetLosesWhatIsOnItsWay(t *testing.T) {
 	sc.within("fold", sc.folds[0].at, 36*ms, 80*ms)
 }
 
+func TestAResetLosesPushesThatLag(t *testing.T) {
+	sc := set(t)
+	sc.s.Lag("follower", 3*time.Second)
+	sc.append(20*ms, time.Minute)
+	sc.k.RunUntil(30 * ms)
+	sc.s.Lag("follower", 0)
+	sc.s.Reset("follower")
+	sc.k.RunUntil(10 * time.Second)
+	if len(sc.folds) != 1 {
+		t.Fatalf("folds: %v", sc.folds)
+	}
+	sc.within("fold", sc.folds[0].at, 35*ms, 60*ms)
+}
+
 func TestAReplacedLogEndsFollowing(t *testing.T) {
 	sc := set(t)
 	sc.append(20*ms, time.Minute)
@@ -340,6 +386,21 @@ func TestAPurgeEndsFollowingOfWhatIsGone(t *testing.T) {
 	sc.k.RunUntil(5 * time.Second)
 	if len(sc.ends) != 1 || !errors.Is(sc.ends[0], log.ErrPurged) || len(sc.folds) > 0 {
 		t.Fatalf("ends %v, folds %v", sc.ends, sc.folds)
+	}
+}
+
+func TestAFactThatWasPurgedIsNotFound(t *testing.T) {
+	sc := set(t)
+	sc.append(20*ms, time.Minute)
+	sc.append(30*ms, time.Minute)
+	sc.k.RunUntil(100 * ms)
+	sc.s.Purge(1)
+	sc.answers = nil
+	sc.appender.Append(logtest.NewFact("node.a", 0), 0, time.Second, func(sequence uint64, err error) {
+		sc.answers = append(sc.answers, answer{sc.k.Now(), sequence, err})
+	})
+	if a := sc.answered(5 * time.Second); !errors.Is(a.err, log.ErrConflict) {
+		t.Fatalf("answer %+v", a)
 	}
 }
 
