@@ -17,7 +17,7 @@ import (
 // Audit watches a world: what responders would answer and what is on the wire, not what machines mean to do.
 type Audit struct {
 	Violations []Violation
-	Moves      int // of addresses from one owner to another
+	Moves      int           // of addresses from one owner to another
 	Overlap    time.Duration // for which an address had two announcers of which one held no lease, of all addresses
 
 	world      *World
@@ -39,7 +39,9 @@ type Violation struct {
 	Text    string
 }
 
-func (v Violation) String() string { return fmt.Sprintf("%.6f %s: %s", v.At.Seconds(), v.Auditor, v.Text) }
+func (v Violation) String() string {
+	return fmt.Sprintf("%.6f %s: %s", v.At.Seconds(), v.Auditor, v.Text)
+}
 
 // standing is how a node stood at its last step.
 type standing struct {
@@ -76,9 +78,18 @@ func newAudit(w *World) *Audit {
 	return a
 }
 
-// open follows the log, whichever it is.
+// open follows the log, whichever it is. What the simulated one stores is seen at once.
 func (a *Audit) open() {
-	c := a.world.Stream.Connect("audit")
+	if s := a.world.Stream; s != nil {
+		s.Watch(func(e log.Entry) {
+			if id := s.Head().ID; a.ledger.LogID() != id {
+				a.ledger = ledger.New(id)
+			}
+			a.stored(e)
+		})
+		return
+	}
+	c := a.world.log.Connect("audit")
 	c.Head(func(head log.Head, err error) {
 		if err != nil {
 			a.open()

@@ -175,7 +175,7 @@ func (h *Host) logClients() (names []string) {
 // earlier change is under way: voters that lose their disks faster than they are replaced are beyond what is promised.
 func (w *World) ReplaceVoter(h *Host) {
 	members, _ := w.Ledger().Voters()
-	if _, before := w.Ledger().FormerVoters(); before != 0 || len(members) != len(w.voters()) {
+	if _, before := w.Ledger().FormerVoters(); before != 0 || len(members) != len(w.voters()) || len(members) < 3 {
 		return
 	}
 	for _, v := range w.voters() {
@@ -196,7 +196,7 @@ func (w *World) ReplaceVoter(h *Host) {
 func (w *World) voters() (all []ledger.Voter) {
 	for _, h := range w.Hosts {
 		if h.role.voter {
-			all = append(all, ledger.Voter{ID: h.voterDisk.Voter, Address: h.Address, Key: h.key().Public().(ed25519.PublicKey)})
+			all = append(all, ledger.Voter{ID: h.voterDisk.Voter, Address: h.Address, Key: h.key.Public().(ed25519.PublicKey)})
 		}
 	}
 	return all
@@ -241,7 +241,12 @@ func (w *World) hostOf(a netip.Addr) *Host {
 }
 
 func (h *Host) hearAnswer(a lease.Answer) {
-	if p := h.node; p != nil && p.machine != nil {
+	p := h.node
+	switch {
+	case p == nil || p.machine == nil:
+	case p.idle():
+		p.step(node.Answered{Answer: a})
+	default:
 		p.do(func() { p.step(node.Answered{Answer: a}) })
 	}
 }

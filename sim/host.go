@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"crypto/ed25519"
 	"net/netip"
 	"time"
 
@@ -23,6 +24,8 @@ type Host struct {
 	voter      *voterProcess
 	controller *controllerProcess
 	role       roles
+	prefixes   []netip.Prefix
+	key        ed25519.PrivateKey
 
 	nodeDisk  nodeDisk
 	voterDisk lease.VoterDisk
@@ -117,9 +120,12 @@ func (p *process) do(what func()) {
 	}
 }
 
+// idle tells whether the process does at once what it is to do.
+func (p *process) idle() bool { return !p.dead && !p.busy && !p.host.frozen }
+
 // resume does what has waited.
 func (p *process) resume() {
-	for len(p.inbox) > 0 && !p.dead && !p.busy && !p.host.frozen {
+	for len(p.inbox) > 0 && p.idle() {
 		next := p.inbox[0]
 		p.inbox = p.inbox[1:]
 		next()

@@ -3,6 +3,7 @@ package sim
 import (
 	"slices"
 
+	"viplog/core/lease"
 	"viplog/sim/kernel"
 )
 
@@ -10,6 +11,7 @@ import (
 type network struct {
 	world     *World
 	cuts      []cut
+	free      *datagram
 	LoseOneIn int // 0: none by chance
 	TwiceIn   int
 }
@@ -17,21 +19,72 @@ type network struct {
 // cut loses what one host sends to another.
 type cut struct{ from, to *Host }
 
+// datagram is on its way. There are many, so they are used again.
+type datagram struct {
+	network  *network
+	from, to *Host
+	what     content
+	renew    lease.Renew
+	answer   lease.Answer
+	word     lease.Word
+	resign   lease.Resign
+	next     *datagram // in the list of those to be used again
+}
+
+type content uint8
+
+const (
+	renewal content = iota
+	answer
+	word
+	resignation
+)
+
+func (n *network) take() *datagram {
+	d := n.free
+	if d == nil {
+		return &datagram{network: n}
+	}
+	n.free = d.next
+	return d
+}
+
 // send delivers a datagram, unless it is lost.
-func (n *network) send(from, to *Host, deliver func()) {
+func (n *network) send(from, to *Host, d *datagram) {
+	d.from, d.to = from, to
 	w := n.world
 	if !from.up || slices.Contains(n.cuts, cut{from, to}) || n.LoseOneIn > 0 && kernel.Chance(w, "net/loss", n.LoseOneIn) {
+		n.drop(d)
 		return
 	}
-	arrive := kernel.Func(func() {
-		if to.up && !slices.Contains(n.cuts, cut{from, to}) {
-			deliver()
-		}
-	})
-	w.At(w.Now()+w.between("net/delay", w.options.Link), arrive)
 	if n.TwiceIn > 0 && kernel.Chance(w, "net/twice", n.TwiceIn) {
-		w.At(w.Now()+w.between("net/delay", w.options.Link), arrive)
+		twin := n.take()
+		*twin = *d
+		w.At(w.Now()+w.between("net/delay", w.options.Link), twin)
 	}
+	w.At(w.Now()+w.between("net/delay", w.options.Link), d)
+}
+
+func (n *network) drop(d *datagram) {
+	*d = datagram{network: n, next: n.free}
+	n.free = d
+}
+
+// Happen implements kernel.Event: the datagram arrives.
+func (d *datagram) Happen() {
+	if d.to.up && !slices.Contains(d.network.cuts, cut{d.from, d.to}) {
+		switch d.what {
+		case renewal:
+			d.to.hearRenewal(d.from, d.renew)
+		case answer:
+			d.to.hearAnswer(d.answer)
+		case word:
+			d.to.hearWord(d.word)
+		case resignation:
+			d.to.hearResign(d.resign)
+		}
+	}
+	d.network.drop(d)
 }
 
 func (n *network) cut(from, to *Host) {

@@ -11,7 +11,6 @@ import (
 	"viplog/core/node"
 	"viplog/core/trace"
 	"viplog/sim/segment"
-	"viplog/sim/stream"
 )
 
 type nodeDisk = node.Disk
@@ -21,7 +20,7 @@ type nodeProcess struct {
 	process
 	machine   *node.Machine
 	responder responder
-	log       *stream.Client
+	log       LogClient
 	proposer  *proposer
 }
 
@@ -37,7 +36,7 @@ func (h *Host) startNode() {
 	p := &nodeProcess{process: process{host: h, name: h.Name}, responder: responder{served: map[netip.Addr]bool{}}}
 	p.timer = wakeup{host: h, wake: func() { p.do(func() { p.step(node.Woken{}) }) }}
 	h.node = p
-	p.log = w.Stream.Connect("node/" + h.Name)
+	p.log = w.log.Connect("node/" + h.Name)
 	p.proposer = newProposer(w, p.log, fmt.Sprintf("node/%s/%d", h.Name, h.starts))
 	p.proposer.drop = false
 	w.tell(h.Name, trace.Note{Kind: trace.Started})
@@ -62,9 +61,9 @@ func (p *nodeProcess) open() {
 		p.machine = node.New(identity, h.world.options.Timing, head.ID, h.nodeDisk)
 		p.proposer.folded = p.machine.Ledger().Sequence
 		p.do(func() { p.step(node.Linked{Interfaces: h.interfaces()}) })
-		follow(p.log, 0, func(entries []log.Entry) {
-			p.do(func() { p.step(node.Folded{Entries: entries}) })
-		}, p.logReplaced)
+		p.log.Follow(0, func(e log.Entry) {
+			p.do(func() { p.step(node.Folded{Entries: []log.Entry{e}}) })
+		}, func(error) { p.logReplaced() })
 	})
 }
 
@@ -80,17 +79,8 @@ func (p *nodeProcess) logReplaced() {
 func (h *Host) interfaces() []event.Interface {
 	return []event.Interface{{
 		Name: "eth0", MAC: h.port.MAC.String(), Up: h.port.Up(),
-		Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16"), h.world.subnet()},
+		Prefixes: h.prefixes,
 	}}
-}
-
-// subnet is that of the pool.
-func (w *World) subnet() netip.Prefix {
-	prefix, err := netip.ParsePrefix(w.options.Pool)
-	if err != nil {
-		panic("sim: a pool is one prefix: " + err.Error())
-	}
-	return prefix.Masked()
 }
 
 func (p *nodeProcess) step(in node.Input) {
@@ -158,16 +148,20 @@ func (p *nodeProcess) respond(ready node.Ready) {
 }
 
 func (p *nodeProcess) send(ready node.Ready) {
-	w, from := p.host.world, p.host
+	n := &p.host.world.network
 	for _, r := range ready.Renewals {
-		if to := w.voterHost(r.Voter); to != nil {
-			w.network.send(from, to, func() { to.hearRenewal(from, r.Renew) })
+		if to := p.host.world.voterHost(r.Voter); to != nil {
+			d := n.take()
+			d.what, d.renew = renewal, r.Renew
+			n.send(p.host, to, d)
 		}
 	}
 	for _, r := range ready.Resigns {
-		for _, to := range w.Hosts {
+		for _, to := range p.host.world.Hosts {
 			if to.role.voter {
-				w.network.send(from, to, func() { to.hearResign(r) })
+				d := n.take()
+				d.what, d.resign = resignation, r
+				n.send(p.host, to, d)
 			}
 		}
 	}

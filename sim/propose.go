@@ -7,13 +7,12 @@ import (
 
 	"viplog/core/event"
 	"viplog/core/log"
-	"viplog/sim/stream"
 )
 
 // proposer appends a process's facts, the first one first, each guarded by its entity, until they are stored or replaced.
 type proposer struct {
 	world   *World
-	client  *stream.Client
+	client  LogClient
 	name    string
 	facts   []event.Event
 	drop    bool // a stored fact leaves the list; else its process takes it off when it has folded it
@@ -25,7 +24,7 @@ type proposer struct {
 	dead    bool
 }
 
-func newProposer(w *World, c *stream.Client, name string) *proposer {
+func newProposer(w *World, c LogClient, name string) *proposer {
 	return &proposer{world: w, client: c, name: name, drop: true, folded: func() uint64 { return 1<<64 - 1 }}
 }
 

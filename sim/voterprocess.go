@@ -9,14 +9,13 @@ import (
 	"viplog/core/lease"
 	"viplog/core/log"
 	"viplog/core/trace"
-	"viplog/sim/stream"
 )
 
 // voterProcess is a voter and its connections.
 type voterProcess struct {
 	process
 	machine *lease.VotingReplica
-	log     *stream.Client
+	log     LogClient
 }
 
 func (h *Host) startVoter() {
@@ -25,7 +24,7 @@ func (h *Host) startVoter() {
 	p.timer = wakeup{host: h, wake: func() {
 		p.do(func() { p.perform(p.machine.Wake(h.now())) })
 	}}
-	p.log = h.world.Stream.Connect("voter/" + h.Name)
+	p.log = h.world.log.Connect("voter/" + h.Name)
 	p.open()
 }
 
@@ -45,12 +44,12 @@ func (p *voterProcess) open() {
 		if h.voterDisk.Log != head.ID {
 			h.voterDisk = lease.VoterDisk{Voter: h.voterDisk.Voter, Log: head.ID}
 		}
-		sign := func(message []byte) []byte { return ed25519.Sign(h.key(), message) }
+		sign := func(message []byte) []byte { return ed25519.Sign(h.key, message) }
 		p.machine = lease.NewVotingReplica(h.voterDisk, h.world.options.Timing, sign, h.now(), fresh)
 		p.do(func() { p.perform(p.machine.Wake(h.now())) })
-		follow(p.log, 0, func(entries []log.Entry) {
-			p.do(func() { p.perform(p.machine.Folded(h.now(), entries)) })
-		}, func() {
+		p.log.Follow(0, func(e log.Entry) {
+			p.do(func() { p.perform(p.machine.Folded(h.now(), []log.Entry{e})) })
+		}, func(error) {
 			p.do(func() {
 				p.machine = nil
 				p.open()
@@ -84,13 +83,17 @@ func (p *voterProcess) send(ready lease.VoterReady) {
 	w.Audit.voted(ready)
 	for _, a := range ready.Answers {
 		if to := w.hostOf(a.To.Node); to != nil {
-			w.network.send(from, to, func() { to.hearAnswer(a) })
+			d := w.network.take()
+			d.what, d.answer = answer, a
+			w.network.send(from, to, d)
 		}
 	}
 	if ready.Word != nil {
 		for _, to := range w.Hosts {
 			if to.role.voter || to.role.controller {
-				w.network.send(from, to, func() { to.hearWord(*ready.Word) })
+				d := w.network.take()
+				d.what, d.word = word, *ready.Word
+				w.network.send(from, to, d)
 			}
 		}
 	}
@@ -106,7 +109,12 @@ func (h *Host) stopVoter() {
 }
 
 func (h *Host) hearRenewal(from *Host, m lease.Renew) {
-	if p := h.voter; p != nil && p.machine != nil && from.Address == m.From.Node {
+	p := h.voter
+	switch {
+	case p == nil || p.machine == nil || from.Address != m.From.Node:
+	case p.idle():
+		p.perform(p.machine.Renewed(h.now(), m))
+	default:
 		p.do(func() {
 			if p.machine != nil {
 				p.perform(p.machine.Renewed(h.now(), m))
@@ -125,17 +133,17 @@ func (h *Host) hearResign(r lease.Resign) {
 	}
 }
 
-func (h *Host) hearWord(word lease.Word) {
-	if p := h.voter; p != nil && p.machine != nil && word.Voter != h.voterDisk.Voter {
+func (h *Host) hearWord(w lease.Word) {
+	if p := h.voter; p != nil && p.machine != nil && w.Voter != h.voterDisk.Voter {
 		p.do(func() {
 			if p.machine != nil {
-				p.perform(p.machine.Heard(h.now(), word))
+				p.perform(p.machine.Heard(h.now(), w))
 			}
 		})
 	}
 	if p := h.controller; p != nil && p.machine != nil {
 		p.do(func() {
-			p.machine.Heard(word)
+			p.machine.Heard(w)
 			p.act()
 		})
 	}
@@ -145,7 +153,7 @@ func (h *Host) hearWord(word lease.Word) {
 type controllerProcess struct {
 	process
 	machine  *control.Controller
-	log      *stream.Client
+	log      LogClient
 	proposer *proposer
 }
 
@@ -154,7 +162,7 @@ func (h *Host) startController() {
 	h.controller = p
 	h.starts++
 	p.timer = wakeup{host: h, wake: func() { p.do(p.tick) }}
-	p.log = h.world.Stream.Connect("control/" + h.Name)
+	p.log = h.world.log.Connect("control/" + h.Name)
 	p.proposer = newProposer(h.world, p.log, fmt.Sprintf("control/%s/%d", h.Name, h.starts))
 	p.proposer.drop = false
 	p.open()
@@ -171,12 +179,12 @@ func (p *controllerProcess) open() {
 		}
 		p.machine = control.NewController(head.ID)
 		p.proposer.folded = p.machine.Ledger.Sequence
-		follow(p.log, 0, func(entries []log.Entry) {
+		p.log.Follow(0, func(e log.Entry) {
 			p.do(func() {
-				p.machine.Folded(entries)
+				p.machine.Folded([]log.Entry{e})
 				p.act()
 			})
-		}, func() {
+		}, func(error) {
 			p.do(func() {
 				p.machine = nil
 				p.open()
@@ -197,7 +205,7 @@ func (p *controllerProcess) act() {
 		return
 	}
 	p.machine.Want(p.host.world.voters())
-	due := p.machine.Due(stream.Epoch.Add(p.host.world.Now()).UnixNano())
+	due := p.machine.Due(p.host.world.options.Epoch.Add(p.host.world.Now()).UnixNano())
 	if len(due) > 0 || len(p.proposer.facts) > 0 {
 		p.proposer.replace(due)
 	}

@@ -13,7 +13,6 @@ import (
 	"viplog/core/event"
 	"viplog/core/lease"
 	"viplog/core/ledger"
-	"viplog/core/log"
 	"viplog/core/trace"
 	"viplog/sim/kernel"
 	"viplog/sim/segment"
@@ -22,8 +21,11 @@ import (
 
 // Options is the size and the nature of a world.
 type Options struct {
-	Nodes   int // load-balancer nodes: lb-1, lb-2 …
-	Voters  int // on control-plane hosts: cp-1, cp-2 …, each with a controller
+	Nodes   int        // load-balancer nodes: lb-1, lb-2 …
+	Voters  int        // on control-plane hosts: cp-1, cp-2 …, each with a controller
+	Hosts   []HostSpec // instead of those
+	Log     Log        // a real one, in which the cluster is declared already; nil: a simulated one
+	Epoch   time.Time  // the time at the world's start
 	Clients int
 	Pool    string // addresses
 	Timing  lease.Timing
@@ -33,6 +35,16 @@ type Options struct {
 	Disk    stream.Range // how long a sync takes
 	Link    stream.Range // how long a datagram takes
 	Notes   func(trace.Record)
+}
+
+// HostSpec is a host of a world.
+type HostSpec struct {
+	Name                    string
+	Address                 netip.Addr
+	Node, Voter, Controller bool               // its roles
+	Prefixes                []netip.Prefix     // of a node's interface
+	Key                     ed25519.PrivateKey // its identity
+	VoterID                 string
 }
 
 // Slip is a bug planted into the shells around the machines, for tests of the auditors.
@@ -67,19 +79,48 @@ func (o Options) Defaults() Options {
 	if o.Link == (stream.Range{}) {
 		o.Link = stream.Range{From: 50 * time.Microsecond, To: 400 * time.Microsecond}
 	}
+	if o.Epoch.IsZero() {
+		o.Epoch = stream.Epoch
+	}
+	if o.Hosts == nil {
+		o.Hosts = o.plainHosts()
+	}
 	return o
+}
+
+// plainHosts are so many control-plane hosts and so many load-balancer nodes.
+func (o Options) plainHosts() (hosts []HostSpec) {
+	for i := range o.Voters {
+		hosts = append(hosts, HostSpec{
+			Name: fmt.Sprintf("cp-%d", i+1), Address: netip.AddrFrom4([4]byte{10, 0, 0, byte(2 + i)}), Voter: true, Controller: true,
+			VoterID: fmt.Sprintf("voter-cp-%d", i+1),
+		})
+	}
+	pool := netip.MustParsePrefix(o.Pool)
+	for i := range o.Nodes {
+		hosts = append(hosts, HostSpec{
+			Name: fmt.Sprintf("lb-%d", i+1), Address: netip.AddrFrom4([4]byte{10, 0, 1, byte(1 + i)}), Node: true,
+			Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16"), pool.Masked()},
+		})
+	}
+	for i := range hosts {
+		seed := sha256.Sum256([]byte("the key of " + hosts[i].Name))
+		hosts[i].Key = ed25519.NewKeyFromSeed(seed[:])
+	}
+	return hosts
 }
 
 // World is a simulated cluster.
 type World struct {
 	*kernel.Kernel
-	Stream  *stream.Stream
+	Stream  *stream.Stream // nil on a real log
 	Segment *segment.Segment
 	Hosts   []*Host
 	Clients []*segment.Client
 	Audit   *Audit
 
 	options  Options
+	log      Log
 	network  network
 	operator *proposer
 	services int // that have come so far
@@ -90,14 +131,14 @@ type World struct {
 // New makes a world at time 0: the cluster is declared, and every process has started.
 func New(c kernel.Chooser, o Options) *World {
 	w := &World{Kernel: kernel.New(c), options: o.Defaults()}
-	w.Stream = stream.New(w.Kernel)
+	if w.log = w.options.Log; w.log == nil {
+		w.Stream = stream.New(w.Kernel)
+		w.log = simulated{w.Stream}
+	}
 	w.Segment = segment.New(w.Kernel, segment.Options{})
 	w.network.world = w
-	for i := range w.options.Voters {
-		w.addHost(fmt.Sprintf("cp-%d", i+1), netip.AddrFrom4([4]byte{10, 0, 0, byte(2 + i)}), roles{voter: true, controller: true})
-	}
-	for i := range w.options.Nodes {
-		w.addHost(fmt.Sprintf("lb-%d", i+1), netip.AddrFrom4([4]byte{10, 0, 1, byte(1 + i)}), roles{node: true})
+	for _, spec := range w.options.Hosts {
+		w.addHost(spec)
 	}
 	w.Audit = newAudit(w)
 	for i := range w.options.Clients {
@@ -107,10 +148,12 @@ func New(c kernel.Chooser, o Options) *World {
 		client.Report = func(o segment.Outcome) { w.Audit.outcome(client, o) }
 		w.Clients = append(w.Clients, client)
 	}
-	w.operator = newProposer(w, w.Stream.Connect("operator"), "operator")
-	w.declare()
-	for w.Stream.Head().Last == 0 {
-		w.Step()
+	w.operator = newProposer(w, w.log.Connect("operator"), "operator")
+	if w.Stream != nil {
+		w.declare()
+		for w.Stream.Head().Last == 0 {
+			w.Step()
+		}
 	}
 	for _, h := range w.Hosts {
 		w.powerOn(h)
@@ -118,18 +161,18 @@ func New(c kernel.Chooser, o Options) *World {
 	return w
 }
 
-func (w *World) addHost(name string, address netip.Addr, role roles) {
-	h := &Host{Name: name, Address: address, world: w, role: role, clock: clock{rate: clockParts}}
+func (w *World) addHost(spec HostSpec) {
+	h := &Host{
+		Name: spec.Name, Address: spec.Address, world: w, clock: clock{rate: clockParts}, prefixes: spec.Prefixes, key: spec.Key,
+		role: roles{spec.Node, spec.Voter, spec.Controller}, voterDisk: lease.VoterDisk{Voter: spec.VoterID},
+	}
 	if w.options.Drift {
-		h.clock.rate += int64(w.Pick("drift/"+name, 201)) - 100
-		h.clock.offset = w.between("drift/"+name, stream.Range{To: time.Hour})
+		h.clock.rate += int64(w.Pick("drift/"+h.Name, 201)) - 100
+		h.clock.offset = w.between("drift/"+h.Name, stream.Range{To: time.Hour})
 	}
-	if role.node {
+	if h.role.node {
 		mac := segment.MAC(0x02_00_00_00_01_00) + segment.MAC(len(w.Hosts))
-		h.port = w.Segment.Attach(&segment.Port{Name: name, MAC: mac, Receive: h.receive, Carrier: h.carrier})
-	}
-	if role.voter {
-		h.voterDisk = lease.VoterDisk{Voter: "voter-" + name}
+		h.port = w.Segment.Attach(&segment.Port{Name: h.Name, MAC: mac, Receive: h.receive, Carrier: h.carrier})
 	}
 	w.Hosts = append(w.Hosts, h)
 }
@@ -157,19 +200,13 @@ func (w *World) declare() {
 		if !h.role.voter {
 			continue
 		}
-		facts = append(facts, event.VoterAdded{ID: h.voterDisk.Voter, Address: h.Address, Key: h.key().Public().(ed25519.PublicKey)})
+		facts = append(facts, event.VoterAdded{ID: h.voterDisk.Voter, Address: h.Address, Key: h.key.Public().(ed25519.PublicKey)})
 		if !first { // voters change one at a time; nobody is there yet who would have to apply the change
 			facts = append(facts, event.VotersSettled{Set: uint64(len(facts))})
 		}
 		first = false
 	}
 	w.operator.batch(facts)
-}
-
-// key is the host's identity.
-func (h *Host) key() ed25519.PrivateKey {
-	seed := sha256.Sum256([]byte("the key of " + h.Name))
-	return ed25519.NewKeyFromSeed(seed[:])
 }
 
 // Append lets the operator append facts, one after the other, however long that takes.
@@ -208,8 +245,3 @@ func (w *World) TraceHash() string {
 
 // Ledger is what all facts stored so far add up to.
 func (w *World) Ledger() *ledger.State { return w.Audit.ledger }
-
-// entries collects a follower's entries.
-func follow(c *stream.Client, after uint64, take func([]log.Entry), replaced func()) {
-	c.Follow(after, func(e log.Entry) { take([]log.Entry{e}) }, func(error) { replaced() })
-}

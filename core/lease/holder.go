@@ -37,6 +37,7 @@ type Holder struct {
 	votes      []Vote     // verified, by incarnation and voter: the newest of each
 	progress   []Progress // by incarnation: the farthest that is known
 	resigned   bool
+	until      Instant // of the lease
 	wake       Instant
 	votesTaken int
 }
@@ -72,22 +73,39 @@ func (h *Holder) Until() Instant {
 	if h.resigned {
 		return 0
 	}
-	return h.untilUnder(h.acting)
+	return h.until
 }
 
 // untilUnder is the end of the lease that a set's grants make: the newest renewal that a majority granted, from its
 // sending on. What a voter granted later covers what it would have granted before.
-func (h *Holder) untilUnder(t track) Instant {
+func (h *Holder) untilUnder(t *track) Instant {
 	if t.set.Version == 0 {
 		return 0
 	}
-	newest := slices.Sorted(slices.Values(t.granted))
-	number := newest[len(newest)-t.set.majority()]
-	i := slices.IndexFunc(h.sentAt, func(s renewalSent) bool { return s.number == number })
-	if number == 0 || i < 0 {
-		return 0 // never, or too long ago to be remembered
+	number := t.grantedByMajority()
+	for _, s := range h.sentAt {
+		if s.number == number && number > 0 {
+			return s.at.Add(h.timing.held())
+		}
 	}
-	return h.sentAt[i].at.Add(h.timing.held())
+	return 0 // never, or too long ago to be remembered
+}
+
+// grantedByMajority is the newest renewal that a majority of the set granted, or granted a newer one than.
+func (t *track) grantedByMajority() uint64 {
+	var newest uint64
+	for _, number := range t.granted {
+		n := 0
+		for _, other := range t.granted {
+			if other >= number {
+				n++
+			}
+		}
+		if n >= t.set.majority() {
+			newest = max(newest, number)
+		}
+	}
+	return newest
 }
 
 // Fold takes what the node's ledger says now.
@@ -150,6 +168,7 @@ func (h *Holder) granted(a Answer) {
 	}
 }
 
+// tracks are the sets under which the node renews.
 func (h *Holder) tracks() []*track {
 	if h.next == nil {
 		return []*track{&h.acting}
@@ -260,8 +279,10 @@ func (h *Holder) begin(now Instant) {
 func (h *Holder) finish(now Instant) HolderReady {
 	ready := HolderReady{Wake: Never}
 	h.wake = Never
-	if h.next != nil && (h.untilUnder(*h.next) > now || h.untilUnder(h.acting) <= now) {
+	h.until = h.untilUnder(&h.acting)
+	if h.next != nil && (h.until <= now || h.untilUnder(h.next) > now) {
 		h.acting, h.next, h.renewAt = *h.next, nil, now // others may wait for it
+		h.until = h.untilUnder(&h.acting)
 	}
 	if !h.resigned && h.Until() <= now && h.IsVotedAgainst() {
 		h.resigned = true

@@ -52,7 +52,7 @@ func (v *Voter) holdsUp(now Instant, p *peer) bool {
 	}
 	live, through := 0, 0
 	for _, q := range v.peers {
-		if v.membership.isLive(q.who) {
+		if q.live {
 			live++
 			if q.applied >= p.behind {
 				through++

@@ -47,6 +47,7 @@ type Voter struct {
 type peer struct {
 	who      Incarnation
 	until    Instant // of the promise
+	live     bool    // by the log: it has joined and is not out
 	voted    bool
 	resigned bool
 	suspects []suspicion // by voter
@@ -112,6 +113,9 @@ func (v *Voter) Fold(now Instant, m Membership, replaced []Replaced) VoterReady 
 		}
 	}
 	v.peers = slices.DeleteFunc(v.peers, func(p *peer) bool { return m.IsOut(p.who) })
+	for _, p := range v.peers {
+		p.live = m.isLive(p.who)
+	}
 	for _, r := range replaced {
 		if p, known := v.peer(r.Who); known {
 			p.fallBehind(r.Version, now)
@@ -259,11 +263,15 @@ func (v *Voter) extend(until Instant) {
 
 // finish votes, and gathers what is due to be said.
 func (v *Voter) finish(now Instant, ready *VoterReady) VoterReady {
-	news := v.vote(now, ready)
+	accuses, _ := v.look(now)
+	news := accuses && v.vote(now, ready)
 	if now >= v.pushAt || news {
 		v.push(now, ready, news)
 	}
-	suspects := v.suspects(now)
+	var suspects []Incarnation
+	if accuses {
+		suspects = v.suspects(now)
+	}
 	switch {
 	case len(suspects) == 0 && (v.membership.Before.Version == 0 || !v.hasFolded()):
 		v.wordAt = Never
@@ -274,12 +282,8 @@ func (v *Voter) finish(now Instant, ready *VoterReady) VoterReady {
 		}
 		v.wordAt = now.Add(v.timing.Heartbeat)
 	}
-	v.wake = min(v.pushAt, v.wordAt)
-	for _, p := range v.peers {
-		if !p.voted && p.until > now {
-			v.wake = min(v.wake, p.until)
-		}
-	}
+	_, ends := v.look(now)
+	v.wake = min(v.pushAt, v.wordAt, ends)
 	if now < v.quiet {
 		v.wake = min(v.wake, v.quiet)
 	}
@@ -287,10 +291,28 @@ func (v *Voter) finish(now Instant, ready *VoterReady) VoterReady {
 	return *ready
 }
 
+// look tells whether there is anyone whose promise is over, and when the next promise ends. It is what every message costs,
+// so it looks at each peer once.
+func (v *Voter) look(now Instant) (accuses bool, ends Instant) {
+	ends = Never
+	for _, p := range v.peers {
+		switch {
+		case p.voted || p.resigned || p.until <= now:
+			accuses = accuses || p.live
+		default:
+			ends = min(ends, p.until)
+		}
+	}
+	return accuses, ends
+}
+
 // push answers unasked every node that was not told what has changed; a vote goes to all.
 func (v *Voter) push(now Instant, ready *VoterReady, vote bool) {
 	v.pushAt = Never
 	for _, p := range v.peers {
+		if !vote && p.told >= v.changes {
+			continue
+		}
 		answered := slices.ContainsFunc(ready.Answers, func(a Answer) bool { return a.To == p.who })
 		if p.number > 0 && (vote || p.told < v.changes && !answered) {
 			ready.Answers = append(ready.Answers, v.answer(now, p, Answer{}))
@@ -304,7 +326,7 @@ func (v *Voter) suspects(now Instant) (all []Incarnation) {
 		return nil
 	}
 	for _, p := range v.peers {
-		if v.membership.isLive(p.who) && (p.voted || p.resigned || p.until <= now) {
+		if p.live && (p.voted || p.resigned || p.until <= now) {
 			all = append(all, p.who)
 		}
 	}
@@ -319,7 +341,7 @@ func (v *Voter) vote(now Instant, ready *VoterReady) (news bool) {
 		return false
 	}
 	for _, p := range v.peers {
-		if p.voted || !v.membership.isLive(p.who) {
+		if p.voted || !p.live {
 			continue
 		}
 		if !p.resigned && (p.until > now || v.suspecting(now, p, set) < set.majority()) {
@@ -373,7 +395,7 @@ func (v *Voter) votes() []Vote {
 func (v *Voter) applied() uint64 {
 	least := v.membership.Sequence
 	for _, p := range v.peers {
-		if v.membership.isLive(p.who) {
+		if p.live {
 			least = min(least, p.applied)
 		}
 	}

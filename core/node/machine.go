@@ -136,7 +136,7 @@ type Machine struct {
 	timing   lease.Timing
 	ledger   *ledger.State
 	disk     Disk
-	ready    *Ready // of the step under way
+	ready    Ready // of the step under way
 	now      lease.Instant
 	wake     lease.Instant
 
@@ -208,7 +208,7 @@ func (m *Machine) Ledger() *ledger.State { return m.ledger }
 
 // Step takes an input and says what is to be done. The first input is Linked.
 func (m *Machine) Step(now lease.Instant, in Input) Ready {
-	m.now, m.ready = now, &Ready{}
+	m.now, m.ready = now, Ready{}
 	switch in := in.(type) {
 	case Folded:
 		m.fold(in.Entries)
@@ -231,9 +231,7 @@ func (m *Machine) Step(now lease.Instant, in Input) Ready {
 		m.phase = ended
 	}
 	m.settle()
-	ready := *m.ready
-	m.ready = nil
-	return ready
+	return m.ready
 }
 
 // settle does what is due after any input: it follows the lease, claims and gives up addresses, sends what is

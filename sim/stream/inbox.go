@@ -42,7 +42,7 @@ func (f *Following) arm() {
 	}
 }
 
-// Happen is the arrival of what is due: a kernel's event, for Following is one to spare a closure for each.
+// Happen is the arrival of what is due. Following is its own kernel.Event, so that a push needs no closure.
 func (f *Following) Happen() {
 	s, st := f.client.stream, f.client.station
 	now := s.kernel.Now()

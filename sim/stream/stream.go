@@ -62,6 +62,7 @@ type Stream struct {
 	stations   []*station          // in the order they were named
 	named      map[string]*station // for look-ups
 	followings []*Following        // in the order they came
+	watchers   []func(log.Entry)
 
 	leaderless             time.Duration // until then
 	held                   []*request    // that wait for a leader
@@ -147,10 +148,18 @@ func (s *Stream) publish(after uint64) {
 	if len(entries) == 0 {
 		return
 	}
+	for _, watch := range s.watchers {
+		for _, e := range entries {
+			watch(e)
+		}
+	}
 	for _, f := range s.followings {
 		f.push(entries)
 	}
 }
+
+// Watch lets an auditor see every entry as it is stored.
+func (s *Stream) Watch(stored func(log.Entry)) { s.watchers = append(s.watchers, stored) }
 
 func (s *Stream) subscribe(f *Following) {
 	if !slices.Contains(s.followings, f) {
