@@ -73,9 +73,13 @@ func (c *Canon) Ahead(i, now Instant) {
 	}
 }
 
-func (c *Canon) incarnation(i Incarnation) {
+// Sequence writes the place of a fact in the log. They compare with each other only.
+func (c *Canon) Sequence(n uint64) { c.Rank("sequence", n) }
+
+// Incarnation writes who it is.
+func (c *Canon) Incarnation(i Incarnation) {
 	c.Text(string(i.Node.AsSlice()))
-	c.Number(i.Join)
+	c.Sequence(i.Join)
 }
 
 // Clone makes an independent copy.
@@ -93,8 +97,8 @@ func (v *Voter) Clone() *Voter {
 // Describe writes all that decides what a voter does from now on.
 func (v *Voter) Describe(c *Canon, now Instant) {
 	id := v.disk.Voter
-	c.Number(v.disk.Since)
-	c.Number(v.membership.Sequence)
+	c.Sequence(v.disk.Since)
+	c.Sequence(v.membership.Sequence)
 	c.Ahead(v.quiet, now)
 	c.Ahead(v.pushAt, now)
 	c.Ahead(v.wordAt, now)
@@ -103,7 +107,7 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 	c.Number(uint64(len(v.peers)))
 	for _, p := range v.peers {
 		of := string(p.who.Node.AsSlice())
-		c.incarnation(p.who)
+		c.Incarnation(p.who)
 		c.Ahead(p.until, now)
 		c.Flag(p.voted)
 		c.Flag(p.resigned)
@@ -114,11 +118,11 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 			}
 		}
 		c.Rank("renewal "+of, p.number)
-		c.Number(p.folded)
-		c.Number(p.applied)
-		c.Number(p.behind)
+		c.Sequence(p.folded)
+		c.Sequence(p.applied)
+		c.Sequence(p.behind)
 		if p.behind > 0 {
-			c.Number(p.newest)
+			c.Sequence(p.newest)
 			c.Ahead(p.behindSince.Add(patience), now)
 		}
 		c.Rank("change "+id, p.changed)
@@ -149,13 +153,15 @@ func (h *Holder) Clone() *Holder {
 	return &copied
 }
 
+// VerifyBy lets a copy check votes by the ledger of its own machine.
+func (h *Holder) VerifyBy(verify func(Vote) bool) { h.verify = verify }
+
 // Describe writes all that decides what a holder does from now on.
 func (h *Holder) Describe(c *Canon, now Instant) {
 	of := string(h.who.Node.AsSlice())
-	c.incarnation(h.who)
-	c.Number(h.membership.Sequence)
+	c.Sequence(h.membership.Sequence)
 	for _, t := range h.tracks() {
-		c.Number(t.set.Version)
+		c.Sequence(t.set.Version)
 		for _, number := range t.granted {
 			if slices.ContainsFunc(h.sentAt, func(s renewalSent) bool { return s.number == number && s.at.Add(h.timing.held()) > now }) {
 				c.Rank("renewal "+of, number)
@@ -175,19 +181,25 @@ func (h *Holder) Describe(c *Canon, now Instant) {
 		c.Text(x.voter)
 		c.Rank("serial "+x.voter+" "+of, x.serial)
 	}
-	c.Number(h.folded)
-	c.Number(h.applied)
 	c.Ahead(h.renewAt, now)
 	c.Ahead(h.wake, now)
+	h.DescribeKnown(c)
+}
+
+// DescribeKnown writes what a holder knows and has said, but not how its lease stands.
+func (h *Holder) DescribeKnown(c *Canon) {
+	c.Incarnation(h.who)
+	c.Sequence(h.folded)
+	c.Sequence(h.applied)
 	for _, v := range h.votes {
 		c.Text(v.Voter)
-		c.Number(v.Set)
-		c.incarnation(v.Dead)
+		c.Sequence(v.Set)
+		c.Incarnation(v.Dead)
 	}
 	for _, p := range h.progress {
-		c.incarnation(p.Who)
-		c.Number(p.Folded)
-		c.Number(p.Applied)
+		c.Incarnation(p.Who)
+		c.Sequence(p.Folded)
+		c.Sequence(p.Applied)
 	}
 	c.Flag(h.resigned)
 }
@@ -195,39 +207,39 @@ func (h *Holder) Describe(c *Canon, now Instant) {
 // Describe writes a message in flight.
 func (m Renew) Describe(c *Canon, voter string) {
 	of := string(m.From.Node.AsSlice())
-	c.Number(m.Set)
-	c.incarnation(m.From)
+	c.Sequence(m.Set)
+	c.Incarnation(m.From)
 	c.Rank("renewal "+of, m.Number)
 	c.Rank("serial "+voter+" "+of, m.Heard)
-	c.Number(m.Folded)
-	c.Number(m.Applied)
+	c.Sequence(m.Folded)
+	c.Sequence(m.Applied)
 }
 
 // Describe writes a message in flight.
 func (a Answer) Describe(c *Canon) {
 	of := string(a.To.Node.AsSlice())
-	c.incarnation(a.To)
+	c.Incarnation(a.To)
 	c.Rank("serial "+a.Voter+" "+of, a.Serial)
 	c.Rank("renewal "+of, a.Number)
-	c.Number(a.Set)
+	c.Sequence(a.Set)
 	c.Flag(a.Granted)
 	for _, v := range a.Votes {
-		c.incarnation(v.Dead)
-		c.Number(v.Set)
+		c.Incarnation(v.Dead)
+		c.Sequence(v.Set)
 	}
 	for _, p := range a.Progress {
-		c.incarnation(p.Who)
-		c.Number(p.Folded)
-		c.Number(p.Applied)
+		c.Incarnation(p.Who)
+		c.Sequence(p.Folded)
+		c.Sequence(p.Applied)
 	}
 }
 
 // Describe writes a message in flight.
 func (w Word) Describe(c *Canon) {
 	c.Text(w.Voter)
-	c.Number(w.Set)
+	c.Sequence(w.Set)
 	c.Number(uint64(len(w.Suspects)))
 	for _, s := range w.Suspects {
-		c.incarnation(s)
+		c.Incarnation(s)
 	}
 }

@@ -42,3 +42,18 @@ func (m *Machine) Addresses() (all []netip.Addr) {
 	})
 	return all
 }
+
+// IsWaiting tells whether something happens to an address by time alone: it is probed for, or handed over.
+func (m *Machine) IsWaiting() (waits bool) {
+	m.vips.Scan(func(v *vip) bool {
+		waits = v.stage == probing || v.replaced > 0
+		return !waits
+	})
+	return waits
+}
+
+// IsLeaving tells whether the node hands over in order to end.
+func (m *Machine) IsLeaving() bool { return m.leaving }
+
+// IsHandingOver tells whether the node announces an address that a fact has given to others.
+func (m *Machine) IsHandingOver() bool { return len(m.demoted) > 0 }

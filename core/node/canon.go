@@ -1,0 +1,91 @@
+package node
+
+import (
+	"net/netip"
+	"slices"
+
+	"viplog/core/lease"
+)
+
+// Clone makes an independent copy.
+func (m *Machine) Clone() *Machine {
+	c := *m
+	c.ledger = m.ledger.Clone()
+	c.greeting.heard = slices.Clone(m.greeting.heard)
+	c.conflicts, c.proven, c.dirty = slices.Clone(m.conflicts), slices.Clone(m.proven), slices.Clone(m.dirty)
+	if m.holder != nil {
+		c.ledger.TrackLists()
+		c.holder, c.claims = m.holder.Clone(), m.claims.clone()
+		c.holder.VerifyBy(c.verify)
+	}
+	c.fresh = map[netip.Addr]bool{}
+	for a := range m.fresh {
+		c.fresh[a] = true
+	}
+	c.vips, c.demoted, c.schedule = treeOf(func(a, b *vip) bool { return a.addr.Less(b.addr) }), nil, m.schedule.Copy()
+	m.vips.Scan(func(v *vip) bool {
+		copied := *v
+		c.vips.Set(&copied)
+		return true
+	})
+	for _, v := range m.demoted {
+		copied, _ := c.vip(v.addr)
+		c.demoted = append(c.demoted, copied)
+	}
+	return &c
+}
+
+func (c *claims) clone() *claims {
+	copied := &claims{me: c.me, pending: make(map[netip.Addr]int, len(c.pending)), cleared: slices.Clone(c.cleared)}
+	for a, n := range c.pending {
+		copied.pending[a] = n
+	}
+	for _, q := range c.queues {
+		copied.queues = append(copied.queues, &waiting{q.who, slices.Clone(q.waits)})
+	}
+	return copied
+}
+
+// Describe writes all that decides which addresses the machine announces from now on, but the contents of the log, the
+// frames that it sends, and how its lease stands.
+func (m *Machine) Describe(c *lease.Canon) {
+	c.Sequence(m.ledger.Sequence())
+	c.Number(uint64(m.phase))
+	c.Flag(m.leaving)
+	c.Number(uint64(len(m.disk.Incarnations)))
+	for _, who := range m.disk.Incarnations {
+		c.Sequence(who.Join)
+	}
+	if m.phase != running {
+		c.Flag(m.headKnown)
+		c.Sequence(m.head)
+		c.Ahead(m.backOff, m.now)
+		return
+	}
+	c.Flag(m.leased)
+	c.Flag(m.allDirty)
+	m.holder.DescribeKnown(c)
+	for _, q := range m.claims.queues {
+		c.Sequence(q.who.Join)
+		for _, w := range q.waits {
+			c.Sequence(w.version)
+			c.Text(string(w.addr.AsSlice()))
+		}
+	}
+	for _, who := range m.proven {
+		c.Sequence(who.Join)
+	}
+	m.vips.Scan(func(v *vip) bool {
+		c.Text(string(v.addr.AsSlice()))
+		c.Number(uint64(v.stage))
+		c.Sequence(v.under)
+		c.Sequence(v.replaced)
+		if v.replaced > 0 {
+			c.Ahead(v.keepUntil, m.now)
+			for _, who := range v.before {
+				c.Sequence(who.Join)
+			}
+		}
+		return true
+	})
+}
