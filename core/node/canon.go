@@ -16,7 +16,7 @@ func (m *Machine) Clone() *Machine {
 	if m.holder != nil {
 		c.ledger.TrackLists()
 		c.holder, c.claims = m.holder.Clone(), m.claims.clone()
-		c.holder.VerifyBy(c.verify)
+		c.holder.VerifyBy(c.isSigned)
 	}
 	c.fresh = map[netip.Addr]bool{}
 	for a := range m.fresh {

@@ -5,7 +5,9 @@ package explore
 import (
 	"crypto/sha256"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
 )
 
 // World is a state of a small world. Worlds are never changed in place.
@@ -28,7 +30,7 @@ type Step struct {
 type Result struct {
 	States    int      // different ones
 	Steps     int      // taken
-	Depth     int      // steps to the farthest state, by the shortest way
+	Depth     int      // steps to the farthest state, by the shortest way; 0 where that is not looked for
 	Complete  bool     // every state was visited; else the limit was reached
 	Violation string   // of the first state found, by a shortest way; "" for none
 	Trace     []string // the steps to it
@@ -39,7 +41,10 @@ func (r Result) String() string {
 	if !r.Complete {
 		how = "the first"
 	}
-	text := fmt.Sprintf("%s %d states, %d steps, depth %d", how, r.States, r.Steps, r.Depth)
+	text := fmt.Sprintf("%s %d states, %d steps", how, r.States, r.Steps)
+	if r.Depth > 0 {
+		text += fmt.Sprintf(", depth %d", r.Depth)
+	}
 	if r.Violation != "" {
 		text += fmt.Sprintf("; %s after %d steps:\n  %s", r.Violation, len(r.Trace), strings.Join(r.Trace, "\n  "))
 	}
@@ -90,48 +95,83 @@ func Explore(start World, limit int, progress func(Result)) Result {
 	return result
 }
 
-// Visit visits every state depth first, which needs little memory but for what it has seen, up to a limit of states. The trace to
-// a violation may be long; Explore finds a short one.
+// Visit visits every state, on all processors, depth first, so that it needs little memory but for what it has seen; up to a
+// limit of states. It gives no trace: Explore finds a shortest one.
 func Visit(start World, limit int, progress func(Result)) Result {
-	type frame struct {
-		steps []Step
-		next  int
+	v := &visit{seen: map[[16]byte]struct{}{key(start): {}}, stack: []World{start}, limit: limit, progress: progress}
+	v.grown = sync.NewCond(&v.lock)
+	v.result = Result{States: 1, Violation: start.Violation()}
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(v.work)
 	}
-	seen := map[[16]byte]struct{}{key(start): {}}
-	result := Result{States: 1, Violation: start.Violation()}
-	stack := []frame{{steps: start.Steps()}}
-	for len(stack) > 0 && result.Violation == "" {
-		top := &stack[len(stack)-1]
-		if top.next == len(top.steps) {
-			stack = stack[:len(stack)-1]
-			continue
+	workers.Wait()
+	v.result.Complete = v.result.Violation == "" && v.result.States < limit
+	return v.result
+}
+
+// visit is shared by its workers. A world is expanded by one of them, since copying one writes to it.
+type visit struct {
+	lock     sync.Mutex
+	grown    *sync.Cond
+	seen     map[[16]byte]struct{}
+	stack    []World
+	working  int
+	limit    int
+	result   Result
+	progress func(Result)
+}
+
+func (v *visit) work() {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	for {
+		for len(v.stack) == 0 && v.working > 0 && !v.over() {
+			v.grown.Wait()
 		}
-		world := top.steps[top.next].Do()
-		top.next++
-		result.Steps++
-		k := key(world)
-		if _, known := seen[k]; known {
-			continue
+		if len(v.stack) == 0 || v.over() {
+			v.grown.Broadcast()
+			return
 		}
-		seen[k] = struct{}{}
-		result.States++
-		result.Depth = max(result.Depth, len(stack))
-		if result.Violation = world.Violation(); result.Violation != "" {
-			for _, f := range stack {
-				result.Trace = append(result.Trace, f.steps[f.next-1].Name)
+		world := v.stack[len(v.stack)-1]
+		v.stack = v.stack[:len(v.stack)-1]
+		v.working++
+		v.lock.Unlock()
+		v.expand(world)
+		v.lock.Lock()
+		v.working--
+		v.grown.Broadcast()
+	}
+}
+
+func (v *visit) over() bool { return v.result.Violation != "" || v.result.States >= v.limit }
+
+func (v *visit) expand(world World) {
+	for _, step := range world.Steps() {
+		next := step.Do()
+		k := key(next)
+		v.lock.Lock()
+		v.result.Steps++
+		_, known := v.seen[k]
+		if !known {
+			v.seen[k] = struct{}{}
+			v.result.States++
+			if v.progress != nil && v.result.States%100_000 == 0 {
+				v.progress(v.result)
 			}
-			return result
 		}
-		if result.States >= limit {
-			return result
+		v.lock.Unlock()
+		if known {
+			continue
 		}
-		if progress != nil && result.States%100_000 == 0 {
-			progress(result)
+		violation := next.Violation()
+		v.lock.Lock()
+		if violation != "" {
+			v.result.Violation = violation
 		}
-		stack = append(stack, frame{steps: world.Steps()})
+		v.stack = append(v.stack, next)
+		v.lock.Unlock()
 	}
-	result.Complete = result.Violation == ""
-	return result
 }
 
 // key tells states apart: 128 bits of a hash, so that two of a billion states are taken for one in less than one of 10^20 cases.

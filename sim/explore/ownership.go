@@ -1,11 +1,13 @@
 package explore
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"viplog/core/event"
@@ -21,7 +23,9 @@ import (
 type ownership struct {
 	options OwnershipOptions
 	log     []log.Entry
-	facts   []string // those after the set-up
+	events  []event.Event // those of the log
+	ledger  *ledger.State // the fold of the log
+	facts   []string      // those after the set-up
 	nodes   []ownedNode
 	said    []lease.Progress // by incarnation
 	voted   []lease.Incarnation
@@ -69,7 +73,7 @@ func exploredNode(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, b
 
 // Ownership is a world in which never two nodes announce an address, and in which at rest the owner does.
 func Ownership(o OwnershipOptions) World {
-	w := &ownership{options: o, nodes: make([]ownedNode, o.Nodes)}
+	w := &ownership{options: o, nodes: make([]ownedNode, o.Nodes), ledger: ledger.New(ownershipLog)}
 	cluster := event.ClusterConfigured{
 		Name: "explored", ClusterType: "user", ControlPlaneLBPort: 443, ControlPlaneVIP: netip.AddrFrom4([4]byte{10, 0, 0, 250}),
 		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/20")},
@@ -134,18 +138,11 @@ func (w *ownership) store(e event.Event) {
 		Fact: log.Fact{Record: record}, Sequence: sequence, Time: time.Unix(int64(sequence), 0).UTC(),
 	})
 	w.facts = append(slices.Clip(w.facts), string(record.Data))
+	w.events = append(slices.Clip(w.events), e)
+	w.ledger.Apply(e, sequence, w.log[sequence-1].Time.UnixNano())
 }
 
 func (w *ownership) head() uint64 { return uint64(len(w.log)) }
-
-// ledgerAtHead folds the whole log.
-func (w *ownership) ledgerAtHead() *ledger.State {
-	s := ledger.New(ownershipLog)
-	for _, e := range w.log {
-		s.ApplyEntry(e)
-	}
-	return s
-}
 
 // start starts a node's process: it folds what the log holds, and is heard.
 func (w *ownership) start(i int, boots bool) {
@@ -161,6 +158,7 @@ func (w *ownership) start(i int, boots bool) {
 		n.now = lease.Instant(time.Hour)
 	}
 	n.machine = node.New(identity, exploredTiming, ownershipLog, n.disk)
+	n.machine.VerifyBy(isSignedByExplored)
 	n.heard, n.votes, n.proposed = nil, 0, nil
 	w.step(i, node.Linked{Interfaces: []event.Interface{{
 		Name: "eth0", MAC: fmt.Sprintf("02:00:00:00:00:%02x", i+1), Up: true,
@@ -266,8 +264,21 @@ func (w *ownership) hearAtOnce() {
 	}
 }
 
+// signedByExplored signs once and remembers it: worlds sign the same votes again and again.
 func signedByExplored(who lease.Incarnation) []byte {
-	return ed25519.Sign(exploredVoter, event.VoteMessage(ownershipLog, who.Node, who.Join, exploredSet))
+	if known, ok := exploredSignatures.Load(who); ok {
+		return known.([]byte)
+	}
+	signature := ed25519.Sign(exploredVoter, event.VoteMessage(ownershipLog, who.Node, who.Join, exploredSet))
+	exploredSignatures.Store(who, signature)
+	return signature
+}
+
+var exploredSignatures sync.Map // by incarnation
+
+// isSignedByExplored compares with what the voter signs; checking the signature costs more than all else.
+func isSignedByExplored(v lease.Vote) bool {
+	return v.Set == exploredSet && bytes.Equal(v.Signature, signedByExplored(v.Dead))
 }
 
 // wait lets a second pass at a node: what it waits for by time alone is over then.
@@ -287,6 +298,7 @@ func (w *ownership) clone() *ownership {
 	c := *w
 	c.nodes = slices.Clone(w.nodes)
 	c.voted = slices.Clip(w.voted)
+	c.ledger = w.ledger.Clone()
 	for i := range c.nodes {
 		if c.nodes[i].machine != nil {
 			c.nodes[i].machine = c.nodes[i].machine.Clone()
@@ -316,7 +328,7 @@ func (w *ownership) Steps() (steps []Step) {
 			add(fmt.Sprintf("%s folds %d", name, n.machine.Ledger().Sequence()+1), func(w *ownership) { w.foldNext(i) })
 			if w.options.Snapshots {
 				add(fmt.Sprintf("%s goes on from a snapshot at %d", name, w.head()), func(w *ownership) {
-					w.step(i, node.Restored{Ledger: w.ledgerAtHead()})
+					w.step(i, node.Restored{Ledger: w.ledger.Clone()})
 				})
 			}
 		}
@@ -369,7 +381,7 @@ func (w *ownership) isStored(e event.Event) bool {
 
 // addVotes lets the voter vote against incarnations that are down, and a controller tell the log.
 func (w *ownership) addVotes(add func(string, func(*ownership)), room bool) {
-	s := w.ledgerAtHead()
+	s := w.ledger
 	for _, who := range s.Live() {
 		voted := slices.Contains(w.voted, who)
 		switch {
@@ -400,7 +412,7 @@ func (w *ownership) runs(who lease.Incarnation) bool {
 
 // addFacts lets an operator change lists in every way.
 func (w *ownership) addFacts(add func(string, func(*ownership))) {
-	s := w.ledgerAtHead()
+	s := w.ledger
 	for _, n := range s.Nodes() {
 		if !n.Joined {
 			continue
@@ -426,11 +438,9 @@ func (w *ownership) addFacts(add func(string, func(*ownership))) {
 }
 
 func (w *ownership) lastJoin(a netip.Addr) (event.Event, bool) {
-	for _, e := range slices.Backward(w.log) {
-		if decoded, err := event.Decode(e.Record); err == nil {
-			if joined, ok := decoded.(event.NodeJoined); ok && joined.Address == a {
-				return joined, true
-			}
+	for _, e := range slices.Backward(w.events) {
+		if joined, ok := e.(event.NodeJoined); ok && joined.Address == a {
+			return joined, true
 		}
 	}
 	return nil, false
@@ -441,11 +451,11 @@ func (w *ownership) Canonical() []byte {
 	base := w.slowest()
 	return lease.Encode(func(c *lease.Canon) {
 		describeLedger(c, base)
-		for _, e := range w.log[base.Sequence():] {
-			c.Sequence(e.Sequence)
-			c.Text(e.Type)
-			c.Text(e.Entity)
-			describeFact(c, e)
+		for at := base.Sequence(); at < w.head(); at++ {
+			c.Sequence(at + 1)
+			c.Text(w.log[at].Type)
+			c.Text(w.log[at].Entity)
+			describeFact(c, w.events[at])
 		}
 		c.Number(uint64(len(w.facts)))
 		c.Number(uint64(w.crashes))
@@ -485,7 +495,7 @@ func (w *ownership) slowest() *ledger.State {
 		}
 	}
 	if slowest == nil {
-		return w.ledgerAtHead()
+		return w.ledger
 	}
 	return slowest
 }
@@ -513,12 +523,8 @@ func describeLedger(c *lease.Canon, s *ledger.State) {
 }
 
 // describeFact writes which incarnation a fact is about, where that is not its own sequence.
-func describeFact(c *lease.Canon, e log.Entry) {
-	decoded, err := event.Decode(e.Record)
-	if err != nil {
-		panic("explore: " + err.Error())
-	}
-	switch fact := decoded.(type) {
+func describeFact(c *lease.Canon, e event.Event) {
+	switch fact := e.(type) {
 	case event.NodeFailed:
 		c.Sequence(fact.Incarnation)
 	case event.NodeLeft:
