@@ -29,8 +29,9 @@ func newDev(std streams) *cobra.Command {
 	var flags devFlags
 	cmd := &cobra.Command{
 		Use:   "dev",
-		Short: "Run a whole cluster in this process: log, nodes, one voter, one controller",
-		Long: "Run a whole cluster in this process, on a log in an embedded NATS server. Without files it runs the\n" +
+		Short: "Run a whole cluster in this process: log, nodes, voters, controller",
+		Long: "Run a whole cluster in this process, on a log in an embedded NATS server. Nodes, voters and controller are\n" +
+			"those of production, on simulated hosts and a simulated network in real time. Without files it runs the\n" +
 			"examples that are compiled in. Verbs on standard input change the cluster; 'help' lists them.",
 		Example: "  viplog dev --once\n  echo 'fail lb-1' | viplog dev --cluster cluster.yaml --services manifests/",
 		Args:    cobra.NoArgs,
@@ -75,8 +76,17 @@ func runDev(ctx context.Context, std streams, flags devFlags) error {
 	return nil
 }
 
-// run applies the Services and then does what standard input says.
+// run applies the Services and then does what standard input says. What the auditors find makes it fail.
 func (c *devCluster) run(ctx context.Context, flags devFlags) error {
+	err := c.serve(ctx, flags)
+	c.report(c.violations())
+	if c.told > 0 {
+		err = errors.Join(err, fmt.Errorf("%d violations", c.told))
+	}
+	return err
+}
+
+func (c *devCluster) serve(ctx context.Context, flags devFlags) error {
 	services, err := devServices(flags, c.fresh)
 	if err != nil {
 		return err
@@ -117,6 +127,7 @@ func (c *devCluster) converse(ctx context.Context, flags devFlags) error {
 			if len(control.Due(c.controller.State(), time.Now().UnixNano())) > 0 {
 				c.report(c.settle(ctx))
 			}
+			c.report(c.violations())
 		case services := <-seen:
 			c.report(c.applyServices(ctx, services))
 		case line, more := <-lines:
@@ -200,8 +211,8 @@ func staysUp(in io.Reader) bool {
 }
 
 const devHelp = `verbs:
-  fail NODE                  the node loses power; the voter proves it
-  join NODE                  the node starts again
+  fail NODE                  the node loses power; the voters prove it, and its addresses move
+  join NODE                  the node has power again
   drain NODE, undrain NODE   no addresses on the node; and again
   apply FILE                 a cluster file or Service manifests
   delete service NS/NAME     delete a Service

@@ -130,3 +130,29 @@ func (c *Controller) nextVoter() event.Event {
 	v := c.wanted[missing]
 	return event.VoterAdded{ID: v.ID, Address: v.Address, Key: v.Key}
 }
+
+// Clone makes an independent copy.
+func (c *Controller) Clone() *Controller {
+	copied := *c
+	copied.Ledger = c.Ledger.Clone()
+	copied.votes, copied.words = slices.Clone(c.votes), slices.Clone(c.words)
+	return &copied
+}
+
+// Describe writes all that decides which facts the controller finds missing, but the contents of the log.
+func (c *Controller) Describe(canon *lease.Canon) {
+	canon.Sequence(c.Ledger.Sequence())
+	for _, v := range c.votes {
+		canon.Text(v.Voter)
+		canon.Sequence(v.Set)
+		canon.Incarnation(v.Dead)
+	}
+	for _, w := range c.words {
+		canon.Text(w.Voter)
+		canon.Sequence(w.Set)
+		canon.Sequence(w.Applied)
+		for _, v := range w.Votes {
+			canon.Incarnation(v.Dead)
+		}
+	}
+}

@@ -26,3 +26,10 @@ func (r *VotingReplica) Folded(now Instant, entries []log.Entry) VoterReady {
 	replaced := ReplacedIn(r.Ledger.TakeListChanges(), r.Ledger.Sequence())
 	return r.Fold(now, MembershipOf(r.Ledger), replaced)
 }
+
+// Clone makes an independent copy.
+func (r *VotingReplica) Clone() *VotingReplica {
+	c := &VotingReplica{r.Voter.Clone(), r.Ledger.Clone()}
+	c.Ledger.TrackLists()
+	return c
+}

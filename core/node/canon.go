@@ -1,7 +1,7 @@
 package node
 
 import (
-	"net/netip"
+	"maps"
 	"slices"
 
 	"viplog/core/lease"
@@ -18,10 +18,7 @@ func (m *Machine) Clone() *Machine {
 		c.holder, c.claims = m.holder.Clone(), m.claims.clone()
 		c.holder.VerifyBy(c.isSigned)
 	}
-	c.fresh = map[netip.Addr]bool{}
-	for a := range m.fresh {
-		c.fresh[a] = true
-	}
+	c.fresh = maps.Clone(m.fresh)
 	c.vips, c.demoted, c.schedule = treeOf(func(a, b *vip) bool { return a.addr.Less(b.addr) }), nil, m.schedule.Copy()
 	m.vips.Scan(func(v *vip) bool {
 		copied := *v
@@ -36,10 +33,7 @@ func (m *Machine) Clone() *Machine {
 }
 
 func (c *claims) clone() *claims {
-	copied := &claims{me: c.me, pending: make(map[netip.Addr]int, len(c.pending)), cleared: slices.Clone(c.cleared)}
-	for a, n := range c.pending {
-		copied.pending[a] = n
-	}
+	copied := &claims{me: c.me, pending: maps.Clone(c.pending), cleared: slices.Clone(c.cleared)}
 	for _, q := range c.queues {
 		copied.queues = append(copied.queues, &waiting{q.who, slices.Clone(q.waits)})
 	}

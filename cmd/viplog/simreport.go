@@ -1,0 +1,170 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"viplog/core/trace"
+	"viplog/sim"
+	"viplog/sim/scenario"
+)
+
+// simCodes are the exit codes of verdicts; of several that occur the first one counts.
+var simCodes = []struct {
+	verdict sim.Verdict
+	code    int
+}{
+	{sim.Violates, 10}, {scenario.NotDeterministic, 11}, {scenario.Unmarked, 12}, {sim.OutOfBudget, 14}, {sim.Inconclusive, 13},
+}
+
+// simReport prints how runs ended.
+type simReport struct {
+	run     *simRun
+	began   time.Time
+	bar     *progress
+	results []scenario.Result
+	virtual time.Duration
+}
+
+func newSimReport(r *simRun) *simReport {
+	return &simReport{run: r, began: time.Now(), bar: newProgress(r.std.err, "", 0)}
+}
+
+// progress says on a terminal which scenario runs.
+func (p *simReport) progress(done, total int, name string) {
+	if p.bar.out == nil || time.Now().Before(p.bar.next) {
+		return
+	}
+	p.bar.next, p.bar.shown = time.Now().Add(progressInterval), true
+	fmt.Fprintf(p.bar.out, "\r\033[K%d of %d: %s", done, total, name)
+}
+
+// simView is a run as an object. Times are in nanoseconds.
+type simView struct {
+	APIVersion string          `json:"apiVersion"`
+	Kind       string          `json:"kind"`
+	Name       string          `json:"name"`
+	Verdict    sim.Verdict     `json:"verdict"`
+	Line       int             `json:"line"`
+	Why        string          `json:"why"`
+	Virtual    time.Duration   `json:"virtual"`
+	Events     uint64          `json:"events"`
+	Trace      string          `json:"trace"`
+	Moves      int             `json:"moves"`
+	Overlap    time.Duration   `json:"overlap"`
+	Asserts    []simAssertView `json:"asserts"`
+	Seen       []simClientView `json:"seen"`
+	Timeline   []trace.Record  `json:"timeline"`
+}
+
+type simAssertView struct {
+	Line  int    `json:"line"`
+	Text  string `json:"text"`
+	Got   string `json:"got"`
+	Holds bool   `json:"holds"`
+}
+
+type simClientView struct {
+	Client   string        `json:"client"`
+	Address  string        `json:"address"`
+	Requests int           `json:"requests"`
+	Lost     int           `json:"lost"`
+	Darkest  time.Duration `json:"darkest"`
+}
+
+// simSummaryView is all runs together, as an object.
+type simSummaryView struct {
+	APIVersion string        `json:"apiVersion"`
+	Kind       string        `json:"kind"`
+	Runs       int           `json:"runs"`
+	OK         int           `json:"ok"`
+	Virtual    time.Duration `json:"virtual"`
+}
+
+// add prints one run.
+func (p *simReport) add(name string, r scenario.Result) error {
+	p.bar.end()
+	p.results, p.virtual = append(p.results, r), p.virtual+r.Virtual
+	if p.run.output == "json" {
+		return printObject(p.run.std.out, "json", p.view(name, r))
+	}
+	out := p.run.std.out
+	if p.run.verbose {
+		fmt.Fprint(out, scenario.TimelineText(r.Timeline))
+		for _, a := range r.Asserts {
+			fmt.Fprintf(out, "%s:%d: %s: %s\n", name, a.Line, a.Text, a.Got)
+		}
+		for _, s := range r.Seen {
+			fmt.Fprintf(out, "%s of %s: %d requests, %d lost, %v at most between two answered ones\n", s.Client, s.Address, s.Requests, s.Lost, s.Darkest)
+		}
+	}
+	where, why := name, r.Why
+	if r.Line > 0 {
+		where = fmt.Sprintf("%s:%d", name, r.Line)
+	}
+	if why != "" {
+		why = "  " + strings.ReplaceAll(why, "\n", " ")
+	}
+	_, err := fmt.Fprintf(out, "%-8s  %s  virtual=%.3fs events=%d trace=%s%s\n", r.Verdict, where, r.Virtual.Seconds(), r.Events, r.TraceHash, why)
+	return err
+}
+
+func (p *simReport) view(name string, r scenario.Result) simView {
+	v := simView{
+		APIVersion: apiVersion, Kind: "SimResult", Name: name, Verdict: r.Verdict, Line: r.Line, Why: r.Why, Virtual: r.Virtual, Events: r.Events,
+		Trace: r.TraceHash, Moves: r.Moves, Overlap: r.Overlap, Asserts: []simAssertView{}, Seen: []simClientView{}, Timeline: []trace.Record{},
+	}
+	for _, a := range r.Asserts {
+		v.Asserts = append(v.Asserts, simAssertView(a))
+	}
+	for _, s := range r.Seen {
+		v.Seen = append(v.Seen, simClientView(s))
+	}
+	if p.run.verbose {
+		v.Timeline = append(v.Timeline, r.Timeline...)
+	}
+	return v
+}
+
+// end prints the summary, and gives the error with the exit code.
+func (p *simReport) end() error {
+	count := map[sim.Verdict]int{}
+	for _, r := range p.results {
+		count[r.Verdict]++
+	}
+	if p.run.output == "json" {
+		summary := simSummaryView{apiVersion, "SimSummary", len(p.results), count[sim.OK], p.virtual}
+		if err := printObject(p.run.std.out, "json", summary); err != nil {
+			return failed(err)
+		}
+	} else {
+		parts := []string{fmt.Sprintf("%d ok", count[sim.OK])}
+		for _, c := range simCodes {
+			if n := count[c.verdict]; n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", n, c.verdict))
+			}
+		}
+		wall := time.Since(p.began)
+		fmt.Fprintf(p.run.std.out, "%d runs: %s; %v virtual, twice, in %v\n", len(p.results), strings.Join(parts, ", "),
+			p.virtual.Round(time.Millisecond), wall.Round(time.Millisecond))
+	}
+	i := slices.IndexFunc(p.results, func(r scenario.Result) bool { return r.Verdict != sim.OK })
+	if i < 0 {
+		return nil
+	}
+	for _, c := range simCodes {
+		if count[c.verdict] > 0 {
+			return exitError{c.code, errSilent}
+		}
+	}
+	return failed(fmt.Errorf("unknown verdict %q", p.results[i].Verdict))
+}
+
+// errSilent has no text: all is said already.
+var errSilent = silent{}
+
+type silent struct{}
+
+func (silent) Error() string { return "" }

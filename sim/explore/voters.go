@@ -1,0 +1,407 @@
+package explore
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"viplog/core/control"
+	"viplog/core/event"
+	"viplog/core/lease"
+	"viplog/core/ledger"
+	"viplog/core/log"
+)
+
+// changes is a world in which the set of voters changes, under one incarnation's lease. Between two steps nothing is on its way:
+// a step is a fact, somebody's folding, a voter's restart, or that two leases long some of the links between the node and the
+// voters carry and the others do not.
+type changes struct {
+	options    ChangesOptions
+	now        lease.Instant
+	log        []log.Entry
+	events     []event.Event
+	ledger     *ledger.State // the fold of the log
+	ready      int           // facts of the set-up
+	holder     *lease.Holder
+	wake       lease.Instant
+	node       *ledger.State // what the node has folded
+	voters     []changingVoter
+	controller *control.Controller
+	restarts   int
+	ballots    []castBallot
+	violation  string
+}
+
+type changingVoter struct {
+	id      string
+	disk    lease.VoterDisk
+	machine *lease.VotingReplica
+	wake    lease.Instant
+}
+
+type castBallot struct {
+	voter string
+	set   uint64
+}
+
+// ChangesOptions is the size of a world whose voters change.
+type ChangesOptions struct {
+	From     []string // the first set
+	Then     []string // A+ or A-: added or removed, in that order
+	Restarts int
+}
+
+const changesLog = "changing"
+
+var changesTiming = lease.Timing{Heartbeat: 200 * time.Millisecond, Lease: 400 * time.Millisecond}
+
+func changesKey(voter string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte("changing voter " + voter))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+// Changes is a world in which the lemma is to hold whatever the set of voters does.
+func Changes(o ChangesOptions) World {
+	w := &changes{
+		options: o, now: lease.Instant(time.Hour), ledger: ledger.New(changesLog), node: ledger.New(changesLog),
+		controller: control.NewController(changesLog),
+	}
+	address := exploredNode(0)
+	w.store(event.ClusterConfigured{
+		Name: "changing", ClusterType: "user", ControlPlaneLBPort: 443, ControlPlaneVIP: netip.AddrFrom4([4]byte{10, 0, 0, 250}),
+		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/20")},
+		Nodes:        []event.DeclaredNode{{Address: address, Role: event.RoleLoadBalancer}},
+	})
+	for i, id := range o.From {
+		w.store(w.added(id))
+		if i > 0 {
+			w.store(event.VotersSettled{Set: w.head()})
+		}
+	}
+	w.store(event.NodeJoined{
+		Address: address, Name: "n1", StartID: "1", MachineID: "m", Interfaces: []event.Interface{{
+			Name: "eth0", MAC: "02:00:00:00:00:01", Up: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
+		}},
+	})
+	w.ready = len(w.log)
+	ids := slices.Clone(o.From)
+	for _, change := range o.Then {
+		if id := change[:1]; !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range ids {
+		w.voters = append(w.voters, changingVoter{id: id, disk: lease.VoterDisk{Voter: id, Log: changesLog}})
+	}
+	for i := range w.voters {
+		w.startVoter(i)
+		w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log), nil)
+	}
+	who := lease.Incarnation{Node: address, Join: w.head()}
+	w.holder = lease.NewHolder(changesLog, who, 0, changesTiming, isSignedInChanges, w.now)
+	for _, e := range w.log {
+		w.node.ApplyEntry(e)
+	}
+	w.nodeDid(w.holder.Fold(w.now, lease.MembershipOf(w.node)), w.links(-1))
+	w.pass(2*changesTiming.Lease, w.links(-1))
+	return w
+}
+
+func (w *changes) added(id string) event.Event {
+	return event.VoterAdded{ID: id, Address: exploredNode(9), Key: changesKey(id).Public().(ed25519.PublicKey)}
+}
+
+func (w *changes) head() uint64 { return uint64(len(w.log)) }
+
+func (w *changes) store(e event.Event) {
+	record, err := event.Encode(e)
+	if err != nil {
+		panic("explore: " + err.Error())
+	}
+	sequence := uint64(len(w.log) + 1)
+	w.log = append(slices.Clip(w.log), log.Entry{Fact: log.Fact{Record: record}, Sequence: sequence, Time: time.Unix(int64(sequence), 0).UTC()})
+	w.events = append(slices.Clip(w.events), e)
+	w.ledger.Apply(e, sequence, int64(sequence)*int64(time.Second))
+	w.controller.Folded(w.log[sequence-1:]) // at once: one that lags tells the log no more
+}
+
+// links are those that carry: a bit for each voter.
+func (w *changes) links(carry int) []bool {
+	all := make([]bool, len(w.voters))
+	for i := range all {
+		all[i] = carry>>i&1 == 1
+	}
+	return all
+}
+
+func (w *changes) startVoter(i int) {
+	v := &w.voters[i]
+	sign := func(message []byte) []byte { return signedInChanges(v.id, message) }
+	v.machine = lease.NewVotingReplica(v.disk, changesTiming, sign, w.now, false)
+	v.wake = lease.Never
+}
+
+// voterDid delivers what a voter says: to the node where the link carries (nil: to nobody), to other voters and the controller
+// always: what they do not hear keeps them from acting, and nobody announces more for it.
+func (w *changes) voterDid(i int, ready lease.VoterReady, links []bool) {
+	v := &w.voters[i]
+	v.wake = ready.Wake
+	if ready.Persist != nil {
+		v.disk = *ready.Persist
+	}
+	if ready.Word != nil {
+		w.cast(ready.Word.Votes)
+		w.controller.Heard(*ready.Word)
+		for j := range w.voters {
+			if j != i {
+				w.voterDid(j, w.voters[j].machine.Heard(w.now, *ready.Word), links)
+			}
+		}
+	}
+	for _, a := range ready.Answers {
+		w.cast(a.Votes)
+		if links != nil && links[i] && a.To.Join > 1 {
+			w.nodeDid(w.holder.Answered(w.now, a), links)
+		}
+	}
+}
+
+func (w *changes) cast(votes []lease.Vote) {
+	for _, v := range votes {
+		if b := (castBallot{v.Voter, v.Set}); !slices.Contains(w.ballots, b) {
+			w.ballots = append(slices.Clip(w.ballots), b)
+		}
+	}
+	w.check()
+}
+
+// check looks for a proof under any set that ever was, beside a lease.
+func (w *changes) check() {
+	if w.holder == nil || w.holder.Until() <= w.now {
+		return
+	}
+	var sets []uint64
+	for _, b := range w.ballots {
+		if !slices.Contains(sets, b.set) {
+			sets = append(sets, b.set)
+		}
+	}
+	for _, set := range sets {
+		votes := 0
+		for _, b := range w.ballots {
+			if b.set == set {
+				votes++
+			}
+		}
+		if 2*votes > w.sizeOf(set) {
+			w.violation = "an incarnation is leased and proven dead"
+		}
+	}
+}
+
+// sizeOf is how many voters a set has.
+func (w *changes) sizeOf(set uint64) int {
+	size := 0
+	for _, e := range w.events[:set] {
+		switch e.(type) {
+		case event.VoterAdded:
+			size++
+		case event.VoterRemoved:
+			size--
+		}
+	}
+	return size
+}
+
+func (w *changes) nodeDid(ready lease.HolderReady, links []bool) {
+	w.wake = ready.Wake
+	w.check()
+	for _, r := range ready.Renewals {
+		for i := range w.voters {
+			if w.voters[i].id == r.Voter && links != nil && links[i] {
+				w.voterDid(i, w.voters[i].machine.Renewed(w.now, r.Renew), links)
+			}
+		}
+	}
+}
+
+// pass lets time pass. Another node is always heard, so that no voter takes itself for away.
+func (w *changes) pass(d time.Duration, links []bool) {
+	end := w.now.Add(d)
+	for w.now < end {
+		next := min(end, w.wake)
+		for _, v := range w.voters {
+			next = min(next, v.wake)
+		}
+		w.now = max(next, w.now+1)
+		for i := range w.voters {
+			v := &w.voters[i]
+			other := lease.Renew{Log: changesLog, From: lease.Incarnation{Node: exploredNode(1)}}
+			w.voterDid(i, v.machine.Renewed(w.now, other), links)
+			if v.wake <= w.now {
+				w.voterDid(i, v.machine.Wake(w.now), links)
+			}
+		}
+		if w.wake <= w.now {
+			w.nodeDid(w.holder.Wake(w.now), links)
+		}
+	}
+}
+
+func (w *changes) clone() *changes {
+	c := *w
+	c.holder, c.node, c.ledger, c.controller = w.holder.Clone(), w.node.Clone(), w.ledger.Clone(), w.controller.Clone()
+	c.voters = slices.Clone(w.voters)
+	for i := range c.voters {
+		c.voters[i].machine = w.voters[i].machine.Clone()
+	}
+	return &c
+}
+
+// Steps implements World.
+func (w *changes) Steps() (steps []Step) {
+	add := func(name string, do func(*changes)) {
+		steps = append(steps, Step{name, func() World {
+			next := w.clone()
+			do(next)
+			return next
+		}})
+	}
+	for i, v := range w.voters {
+		if v.machine.Ledger.Sequence() < w.head() {
+			add(v.id+" folds the next fact", func(w *changes) {
+				at := w.voters[i].machine.Ledger.Sequence()
+				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log[at:at+1]), nil)
+			})
+		}
+		if w.restarts < w.options.Restarts {
+			add(v.id+" restarts, and has folded only the first set", func(w *changes) {
+				w.restarts++
+				w.startVoter(i)
+				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log[:w.ready]), nil)
+			})
+		}
+	}
+	if at := w.node.Sequence(); at < w.head() {
+		add("the node folds the next fact", func(w *changes) {
+			w.node.ApplyEntry(w.log[at])
+			w.nodeDid(w.holder.Fold(w.now, lease.MembershipOf(w.node)), nil)
+			w.nodeDid(w.holder.Report(w.now, at+1, at+1), nil)
+		})
+	}
+	w.addFacts(add)
+	for carry := range 1 << len(w.voters) {
+		links := w.links(carry)
+		name := ""
+		for i, v := range w.voters {
+			if links[i] {
+				name += v.id
+			}
+		}
+		add(fmt.Sprintf("two leases long only %q hear the node, and it them", name), func(w *changes) { w.pass(2*changesTiming.Lease, links) })
+	}
+	return steps
+}
+
+func (w *changes) addFacts(add func(string, func(*changes))) {
+	due := w.controller.Due(0)
+	for _, e := range due {
+		switch e.(type) {
+		case event.VotersSettled, event.NodeFailed:
+			add("the log stores "+event.TypeOf(e), func(w *changes) {
+				if w.isNews(e) {
+					w.store(e)
+				}
+			})
+		}
+	}
+	done := 0
+	for _, e := range w.events[w.ready:] {
+		switch e.(type) {
+		case event.VoterAdded, event.VoterRemoved:
+			done++
+		}
+	}
+	if _, before := w.ledger.FormerVoters(); done < len(w.options.Then) && before == 0 {
+		change := w.options.Then[done]
+		add("the voters become "+change, func(w *changes) {
+			if change[1:] == "+" {
+				w.store(w.added(change[:1]))
+			} else {
+				w.store(event.VoterRemoved{ID: change[:1]})
+			}
+		})
+	}
+}
+
+// isNews tells whether a fact would change the ledger: what would not is not worth a state.
+func (w *changes) isNews(e event.Event) bool {
+	switch e := e.(type) {
+	case event.VotersSettled:
+		_, before := w.ledger.FormerVoters()
+		return before != 0
+	case event.NodeFailed:
+		_, _, runs := w.ledger.Running(e.Address)
+		return runs
+	}
+	return true
+}
+
+// Canonical implements World.
+func (w *changes) Canonical() []byte {
+	return lease.Encode(func(c *lease.Canon) {
+		for at := w.ready; at < len(w.log); at++ {
+			c.Sequence(uint64(at + 1))
+			c.Text(w.log[at].Type + w.log[at].Entity)
+		}
+		c.Number(uint64(w.restarts))
+		w.holder.Describe(c, w.now)
+		c.Ahead(w.wake, w.now)
+		c.Sequence(w.node.Sequence())
+		w.controller.Describe(c)
+		for _, v := range w.voters {
+			c.Sequence(v.machine.Ledger.Sequence())
+			c.Sequence(v.disk.Since)
+			c.Number(uint64(len(v.disk.Dead)))
+			v.machine.Describe(c, w.now)
+		}
+		ballots := slices.Clone(w.ballots)
+		slices.SortFunc(ballots, func(a, b castBallot) int {
+			if a.set != b.set {
+				return int(a.set) - int(b.set)
+			}
+			return int(a.voter[0]) - int(b.voter[0])
+		})
+		for _, b := range ballots {
+			c.Text(b.voter)
+			c.Sequence(b.set)
+		}
+	})
+}
+
+// Violation implements World.
+func (w *changes) Violation() string { return w.violation }
+
+type signedText struct{ voter, message string }
+
+var changesSignatures sync.Map // by signedText
+
+// signedInChanges signs once and remembers it.
+func signedInChanges(voter string, message []byte) []byte {
+	text := signedText{voter, string(message)}
+	if known, ok := changesSignatures.Load(text); ok {
+		return known.([]byte)
+	}
+	signature := ed25519.Sign(changesKey(voter), message)
+	changesSignatures.Store(text, signature)
+	return signature
+}
+
+func isSignedInChanges(v lease.Vote) bool {
+	message := event.VoteMessage(changesLog, v.Dead.Node, v.Dead.Join, v.Set)
+	return string(v.Signature) == string(signedInChanges(v.Voter, message))
+}

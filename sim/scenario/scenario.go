@@ -1,0 +1,84 @@
+// Package scenario reads and runs scenarios: what is done to a simulated cluster, in plain verbs, and what must hold then.
+// The same scenario has the same trace, each time it runs.
+package scenario
+
+import (
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"viplog/core/trace"
+	"viplog/sim"
+)
+
+// Scenario is a file that was read.
+type Scenario struct {
+	Path    string
+	Seed    uint64
+	Options sim.Options
+
+	lines   []line
+	asserts []assertion
+	marks   []mark
+	archive *txtar.Archive
+	golden  *txtar.File // want.timeline; nil: none
+}
+
+// line is one verb of the script.
+type line struct {
+	number int
+	text   string
+	when   when
+	quiet  bool // it may be part of the set-up
+	do     action
+}
+
+// when is before a verb.
+type when struct {
+	kind whenKind
+	d    time.Duration
+}
+
+type whenKind int
+
+const (
+	now   whenKind = iota
+	at             // so long after the world's start
+	after          // so long after the line before
+)
+
+// action is what a verb does.
+type action func(r *run)
+
+// Verdicts of scenarios, beside those of package sim.
+const (
+	NotDeterministic sim.Verdict = "not deterministic"
+	Unmarked         sim.Verdict = "a mark was not hit"
+)
+
+// Result is what a scenario has shown.
+type Result struct {
+	sim.Result                // Moves and Overlap without the set-up
+	Line       int            // of what does not hold; 0: none
+	Asserts    []Checked      // in the order of the file
+	Seen       []Seen         // by clients, in the order in which they began to ask
+	Timeline   []trace.Record // without the set-up
+	OnlyGolden bool           // all holds but that the timeline is another than want.timeline
+}
+
+// Checked is an assert that was looked at.
+type Checked struct {
+	Line  int
+	Text  string
+	Got   string
+	Holds bool
+}
+
+// Seen is what a client saw of an address.
+type Seen struct {
+	Client   string
+	Address  string
+	Requests int
+	Lost     int           // without an answer within two seconds
+	Darkest  time.Duration // the longest time between two answered requests
+}

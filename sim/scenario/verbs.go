@@ -1,0 +1,262 @@
+package scenario
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"viplog/core/event"
+	"viplog/core/lease"
+	"viplog/core/trace"
+	"viplog/sim"
+)
+
+// Verb is one that scripts may use, as its reference has it.
+type Verb struct {
+	Name    string // the words that it begins with
+	Form    string
+	Says    string
+	Example string
+
+	quiet bool // may be part of the set-up
+	final bool // looks at the whole run, and stands at its end
+	parse func(a *args, l line) action
+}
+
+// verbs are all that there are.
+var verbs []Verb
+
+func init() { // they need each other: errors name verbs
+	verbs = slices.Concat(clusterVerbs, hostVerbs, linkVerbs, logVerbs, watchVerbs, finalVerbs)
+}
+
+// Verbs lists the verbs, in the order of the reference.
+func Verbs() []Verb { return verbs }
+
+func verbNamed(name string) Verb {
+	return verbs[slices.IndexFunc(verbs, func(v Verb) bool { return v.Name == name })]
+}
+
+// clusterVerbs make a cluster, change what its operator wishes, and let time pass.
+var clusterVerbs = []Verb{
+	{
+		Name: "cluster", Form: "cluster [nodes=N] [voters=N] [clients=N] [pool=CIDR] [profile=default|fast|relaxed] [isolation=hold|yield] [drift=on|off] [seed=N]",
+		Says: "The first verb: nodes lb-1…, voters' hosts cp-1…, clients client-1…; by default 3, 3, 1, 192.0.2.0/28, default, hold, on, 1", Example: "cluster nodes=3 voters=3 clients=1",
+		quiet: true, parse: parseCluster,
+	},
+	{
+		Name: "service", Form: "service NS/NAME [address=ADDRESS] [ports=PORT,…]", Says: "Applies a Service; without an address the pool's first free one is its", Example: "service shop/web address=192.0.2.1",
+		quiet: true, parse: parseService,
+	},
+	{
+		Name: "delete service", Form: "delete service NS/NAME", Says: "Deletes it", Example: "at 20s delete service shop/web",
+		parse: func(a *args, _ line) action {
+			namespace, name := a.service()
+			return func(r *run) {
+				r.world.Append(event.ServiceDeleted{Namespace: namespace, Name: name, Source: "sim"})
+			}
+		},
+	},
+	{
+		Name: "settle", Form: "settle", Says: "Runs until all is at rest, at most 60 s; from then on clients ask each address every 5 ms", Example: "settle",
+		quiet: true, parse: func(*args, line) action {
+			return func(r *run) {
+				r.settle(settlePatience)
+				r.pollAll()
+			}
+		},
+	},
+	{
+		Name: "run", Form: "run D", Says: "Lets time pass", Example: "run 30s",
+		quiet: true, parse: func(a *args, _ line) action {
+			d := a.duration("D")
+			return func(r *run) { r.advance(r.world.Now() + d) }
+		},
+	},
+	{
+		Name: "drain", Form: "drain HOST", Says: "The operator drains a node: its addresses move, one hand-over each", Example: "at 10s drain lb-1",
+		parse: operator(func(h *sim.Host) event.Event { return event.NodeDrained{Address: h.Address} }),
+	},
+	{
+		Name: "undrain", Form: "undrain HOST", Says: "Ends a drain", Example: "at 20s undrain lb-1",
+		parse: operator(func(h *sim.Host) event.Event { return event.NodeUndrained{Address: h.Address} }),
+	},
+	{
+		Name: "rebalance", Form: "rebalance", Says: "The operator evens out the nodes' loads", Example: "at 30s rebalance",
+		parse: func(*args, line) action {
+			return func(r *run) { r.world.Append(event.RebalanceRequested{Reason: event.RebalanceByOperator}) }
+		},
+	},
+}
+
+func operator(fact func(*sim.Host) event.Event) func(*args, line) action {
+	return func(a *args, _ line) action {
+		name := a.host(aNode)
+		return func(r *run) { r.world.Append(fact(r.world.Host(name))) }
+	}
+}
+
+var timings = map[string]lease.Timing{"default": lease.Default, "fast": lease.Fast, "relaxed": lease.Relaxed}
+
+// Bounds of a cluster's size: those of rulings, and what a script can be read with.
+const (
+	maxNodes, maxVoters, maxClients = 128, 7, 16
+	defaultPool                     = "192.0.2.0/28"
+)
+
+func parseCluster(a *args, _ line) action {
+	given := a.options("nodes", "voters", "clients", "pool", "profile", "isolation", "drift", "seed")
+	s := a.parser.scenario
+	s.Seed = 1
+	if text, ok := given["seed"]; ok {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			a.fail("seed %q: a number is required", text)
+		}
+		s.Seed = seed
+	}
+	text, ok := given["pool"]
+	if !ok {
+		text = defaultPool
+	}
+	pool, err := netip.ParsePrefix(text)
+	if err != nil || !pool.Addr().Is4() || pool != pool.Masked() {
+		a.fail("pool %q: an IPv4 network is required, like %s", text, defaultPool)
+	}
+	s.Options = sim.Options{
+		Nodes:   a.limited(given, "nodes", 3, 1, maxNodes),
+		Voters:  a.limited(given, "voters", 3, 1, maxVoters),
+		Clients: a.limited(given, "clients", 1, 0, maxClients),
+		Pool:    text,
+		Timing:  timings[a.oneOf(given, "profile", "default", "fast", "relaxed")],
+		Yield:   a.oneOf(given, "isolation", "hold", "yield") == "yield",
+		Drift:   a.oneOf(given, "drift", "on", "off") == "on",
+	}
+	if a.err == nil {
+		a.parser.pool, a.parser.hosts = pool, s.Options.Defaults().Hosts
+	}
+	return nil
+}
+
+// service takes NS/NAME.
+func (a *args) service() (namespace, name string) {
+	text := a.word("NS/NAME")
+	namespace, name, ok := strings.Cut(text, "/")
+	if a.err == nil && (!ok || namespace == "" || name == "") {
+		a.fail("Service %q: NS/NAME is required, like shop/web", text)
+	}
+	return namespace, name
+}
+
+func parseService(a *args, _ line) action {
+	namespace, name := a.service()
+	given := a.options("address", "ports")
+	service := sim.Service(name)
+	service.Namespace, service.UID = namespace, namespace+"/"+name
+	if text, ok := given["address"]; ok {
+		service.RequestedAddresses = []netip.Addr{a.addressOf("address", text)}
+	}
+	if text, ok := given["ports"]; ok {
+		service.Ports = nil
+		for port := range strings.SplitSeq(text, ",") {
+			n, err := strconv.ParseUint(port, 10, 16)
+			if err != nil || n == 0 {
+				a.fail("ports %q: numbers from 1 to 65535 are required, like 80,443", text)
+			}
+			service.Ports = append(service.Ports, event.Port{Protocol: "TCP", Port: uint16(n)})
+		}
+		slices.SortFunc(service.Ports, func(a, b event.Port) int { return int(a.Port) - int(b.Port) })
+	}
+	if _, err := event.Encode(service); a.err == nil && err != nil {
+		a.fail("%w", err)
+	}
+	return func(r *run) { r.world.Append(service) }
+}
+
+// watchVerbs look.
+var watchVerbs = []Verb{
+	{
+		Name: "poll", Form: "poll ADDRESS [every=D]", Says: "Clients ask an address from now on, by default every 5 ms", Example: "poll 192.0.2.0 every=1ms",
+		quiet: true, parse: func(a *args, _ line) action {
+			addr := a.address()
+			every := defaultPoll
+			if text, ok := a.options("every")["every"]; ok {
+				if every = a.durationOf("every", text); a.err == nil && every < time.Millisecond {
+					a.fail("every=%s: at least 1ms is required", text)
+				}
+			}
+			return func(r *run) { r.poll(addr, every) }
+		},
+	},
+	{
+		Name: "converge", Form: "converge within=D", Says: "Runs until all is at rest; violated if that takes longer", Example: "converge within=20s",
+		parse: func(a *args, _ line) action {
+			text, ok := a.options("within")["within"]
+			if !ok {
+				a.fail("within=D is missing; write: %s", a.form)
+			}
+			within := a.durationOf("within", text)
+			return func(r *run) { r.settle(within) }
+		},
+	},
+	{
+		Name: "expect owner", Form: "expect owner ADDRESS HOST|nobody", Says: "By the facts stored so far the address is this node's", Example: "at 12s expect owner 192.0.2.0 lb-2",
+		quiet: true, parse: func(a *args, _ line) action {
+			addr, want := a.address(), a.ownerOf(a.word("HOST"))
+			return func(r *run) {
+				if got := r.owner(addr); got != want {
+					r.violated("%s belongs to %s, not to %s", addr, got, want)
+				}
+			}
+		},
+	},
+	{
+		Name: "expect announce", Form: "expect announce ADDRESS HOST", Says: "The node answers for the address, whoever else may", Example: "at 12s expect announce 192.0.2.0 lb-2",
+		quiet: true, parse: func(a *args, _ line) action {
+			addr, name := a.address(), a.host(aNode)
+			return func(r *run) {
+				if !slices.Contains(r.world.Host(name).Announces(), addr) {
+					r.violated("%s does not answer for %s", name, addr)
+				}
+			}
+		},
+	},
+	{
+		Name: "expect silent", Form: "expect silent HOST", Says: "The node answers for no address", Example: "at 12s expect silent lb-1",
+		quiet: true, parse: func(a *args, _ line) action {
+			name := a.host(aNode)
+			return func(r *run) {
+				if all := r.world.Host(name).Announces(); len(all) > 0 {
+					r.violated("%s answers for %s", name, all[0])
+				}
+			}
+		},
+	},
+}
+
+const nobody = "nobody"
+
+// ownerOf reads a node's name, or nobody.
+func (a *args) ownerOf(name string) string {
+	if name == nobody {
+		return name
+	}
+	return a.hostOf(aNode, name)
+}
+
+func (r *run) owner(addr netip.Addr) string {
+	if h := r.world.Owner(addr); h != nil {
+		return h.Name
+	}
+	return nobody
+}
+
+// noEffect is a verb whose precondition does not hold.
+const noEffect trace.Kind = "no effect"
+
+func (r *run) idle(actor, format string, values ...any) {
+	r.world.Tell(actor, trace.Note{Kind: noEffect, Text: r.line.text + ": " + fmt.Sprintf(format, values...)})
+}
