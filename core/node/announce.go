@@ -23,6 +23,7 @@ type vip struct {
 	replaced   uint64 // the first fact after that one which changed the list and that is not acted upon; 0 for none
 	before     []lease.Incarnation
 	keepUntil  lease.Instant // with replaced: not longer
+	told       bool          // with replaced: it is noted that it is handed over
 	sent       int           // frames of the running schedule
 	next       lease.Instant // the next one
 	defended   lease.Instant
@@ -55,6 +56,15 @@ func (m *Machine) replaced(change ledger.ListChange, version uint64) {
 	} else {
 		m.allDirty = true
 	}
+}
+
+// firstUses are the addresses that nobody had before this node joined.
+func (m *Machine) firstUses() {
+	m.ledger.EachList(func(a netip.Addr, list []lease.Incarnation) {
+		if _, version := m.ledger.List(a); len(list) > 0 && list[0] == m.me && version == m.me.Join {
+			m.fresh[a] = true
+		}
+	})
 }
 
 func (m *Machine) vip(a netip.Addr) (*vip, bool) { return m.vips.Get(&vip{addr: a}) }
@@ -178,7 +188,12 @@ func (m *Machine) evaluateOne(a netip.Addr) {
 	switch {
 	case !may && has && v.replaced == 0:
 		panic("node: an address is given up only after a fact has replaced its list: " + a.String())
-	case !may: // whoever has it hands it over
+	case !may && has && !v.told: // it is handed over
+		v.told = true
+		if v.stage == announcing {
+			m.note(trace.Demoted, a, v.replaced, "")
+		}
+	case !may:
 	case has:
 		v.under = version
 		m.keep(v)
@@ -190,7 +205,7 @@ func (m *Machine) evaluateOne(a netip.Addr) {
 // keep ends the handing over of an address that is this node's again.
 func (m *Machine) keep(v *vip) {
 	if v.replaced > 0 {
-		v.replaced, v.before = 0, nil
+		v.replaced, v.before, v.told = 0, nil, false
 		m.demoted = slices.DeleteFunc(m.demoted, func(d *vip) bool { return d == v })
 	}
 	m.moveInterfaces(v)

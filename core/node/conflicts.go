@@ -6,6 +6,7 @@ import (
 
 	"viplog/core/event"
 	"viplog/core/lease"
+	"viplog/core/trace"
 )
 
 // conflict is a foreign MAC that uses an address of this node.
@@ -25,6 +26,7 @@ func (m *Machine) see(c conflict) {
 			return
 		}
 	}
+	m.note(trace.Disputed, c.address, 0, c.mac+" uses it on "+c.ifi)
 	m.conflicts = append(m.conflicts, c)
 	m.proposeAnew = true
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"viplog/core/lease"
-	"viplog/core/trace"
 )
 
 // When frames are sent. A lost frame cannot be noticed, so it is repeated: early, because one must not cost a second, and
@@ -133,7 +132,6 @@ func (m *Machine) heard(in Heard) {
 		m.send(v, Announce)
 	case v.stage == probing:
 		v.stage = disputed
-		m.note(trace.Disputed, v.addr, 0, in.MAC+" has it")
 		m.at(v, m.now.Add(disputeProbe))
 	}
 }

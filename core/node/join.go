@@ -105,6 +105,7 @@ func (m *Machine) begin(who lease.Incarnation, resumed bool) {
 	m.holder = lease.NewHolder(m.disk.Log, who, number, m.timing, m.isSigned, m.now)
 	m.proven, m.votesTaken, m.leased, m.until = nil, 0, false, 0
 	m.startClaims()
+	m.firstUses()
 	m.held(m.holder.Fold(m.now, m.membership))
 }
 

@@ -157,7 +157,7 @@ func (w *changes) voterDid(i int, ready lease.VoterReady, links []bool) {
 		w.cast(ready.Word.Votes)
 		w.controller.Heard(*ready.Word)
 		for j := range w.voters {
-			if j != i {
+			if j != i && w.voters[j].machine != nil {
 				w.voterDid(j, w.voters[j].machine.Heard(w.now, *ready.Word), links)
 			}
 		}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"viplog/core/event"
+	"viplog/sim"
+	"viplog/sim/kernel"
+)
+
+// announced is a world at rest with one address, and its owner.
+func announced(seed uint64) (w *sim.World, addr netip.Addr, owner *sim.Host) {
+	w = sim.New(kernel.NewSeeded(seed), sim.Options{Clients: 1, Drift: true})
+	w.RunUntil(2 * time.Second)
+	w.Append(sim.Service("web"))
+	w.RunUntil(10 * time.Second)
+	addr = netip.MustParseAddr("192.0.2.0")
+	return w, addr, w.Owner(addr)
+}
+
+// lateMove drains the owner while its successor reads the log 300 ms late: clients must not notice.
+func lateMove() (string, []string) {
+	w, addr, owner := announced(1)
+	for _, h := range w.Hosts {
+		if h != owner {
+			w.Stream.Lag("node/"+h.Name, 300*time.Millisecond)
+		}
+	}
+	w.Clients[0].Poll(addr, 5*time.Millisecond)
+	ask := func() {}
+	ask = func() {
+		w.Clients[0].Flush()
+		w.After(5*time.Millisecond, ask)
+	}
+	ask()
+	w.RunUntil(w.Now() + time.Second)
+	w.Append(event.NodeDrained{Address: owner.Address})
+	w.RunUntil(w.Now() + 3*time.Second)
+	if gap, lost := w.Audit.Darkest(addr); gap > 40*time.Millisecond || lost > 0 || w.Owner(addr) == owner {
+		return fmt.Sprintf("dark for %v, %d requests lost", gap, lost), nil
+	}
+	return "", nil
+}
+
+// silenced cuts the owner off from voters and log, but not from the segment: its successor's announcement must silence it.
+func silenced() (string, []string) {
+	w, addr, owner := announced(1)
+	w.Isolate(owner)
+	w.RunUntil(w.Now() + 3*time.Second)
+	if len(owner.Announces()) > 0 {
+		return fmt.Sprintf("%s still answers for %s", owner.Name, addr), nil
+	}
+	if w.Audit.Overlap > 10*time.Millisecond {
+		return fmt.Sprintf("two answered for %v", w.Audit.Overlap), nil
+	}
+	return "", nil
+}

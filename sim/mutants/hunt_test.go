@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"viplog/core/lease"
+	"viplog/sim"
+	"viplog/sim/explore"
+)
+
+// hunt is what looks for the harm that a mutation does, the quickest first.
+var hunts = []struct {
+	name string
+	look func() (found string, trace []string)
+}{
+	{"a lease, 1 voter, 1 restart", leases(explore.LeaseOptions{Voters: 1, Restarts: 1, Timing: coarse}, 2_000)},
+	{"a lease, 1 voter, clocks as far apart as they may be", leases(explore.LeaseOptions{Voters: 1, Restarts: 1, Skewed: true, Timing: coarse}, 3_000)},
+	{"2 nodes, 1 fact, snapshots, leaving, repeats", ownership(explore.OwnershipOptions{Nodes: 2, Facts: 1, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true}, 5_000)},
+	{"2 nodes, 2 facts", ownership(explore.OwnershipOptions{Nodes: 2, Facts: 2, Crashes: 1}, 10_000)},
+	{"3 nodes, 1 fact", ownership(explore.OwnershipOptions{Nodes: 3, Facts: 1, Crashes: 1}, 5_000)},
+	{"2 nodes, 2 facts, snapshots, leaving, repeats", ownership(explore.OwnershipOptions{Nodes: 2, Facts: 2, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true}, 60_000)},
+	{"voters A, B added", changes(explore.ChangesOptions{From: []string{"A"}, Then: []string{"B+"}}, 8_000)},
+	{"voters A, B added, A removed", changes(explore.ChangesOptions{From: []string{"A"}, Then: []string{"B+", "A-"}}, 40_000)},
+	{"voters A, B added, A removed, 1 restart", changes(explore.ChangesOptions{From: []string{"A"}, Then: []string{"B+", "A-"}, Restarts: 1}, 40_000)},
+	{"a planned move to a node that reads the log late", lateMove},
+	{"an owner without a lease hears its successor", silenced},
+	{"random runs", campaigns},
+	{"2 nodes, 3 facts", ownership(explore.OwnershipOptions{Nodes: 2, Facts: 3, Crashes: 1}, 60_000)},
+}
+
+// coarse is a pace of few deadlines: what matters is their order.
+var coarse = lease.Timing{Heartbeat: 200 * time.Millisecond, Lease: 400 * time.Millisecond}
+
+func leases(o explore.LeaseOptions, limit int) func() (string, []string) {
+	return func() (string, []string) { return explored(explore.Leases(o), limit) }
+}
+
+func ownership(o explore.OwnershipOptions, limit int) func() (string, []string) {
+	return func() (string, []string) { return explored(explore.Ownership(o), limit) }
+}
+
+func changes(o explore.ChangesOptions, limit int) func() (string, []string) {
+	return func() (string, []string) { return explored(explore.Changes(o), limit) }
+}
+
+func explored(world explore.World, limit int) (string, []string) {
+	r := explore.Explore(world, limit, nil)
+	if r.Violation == "" {
+		return "", nil
+	}
+	return fmt.Sprintf("%s; %d steps, %d states", r.Violation, len(r.Trace), r.States), r.Trace
+}
+
+func campaigns() (string, []string) {
+	for seed := range uint64(80) {
+		r := sim.Campaign{
+			Options: sim.Options{Drift: true, Nodes: int(2 + seed%3), Yield: seed%5 == 0}, Seed: seed, Services: 6, Trouble: time.Minute,
+		}.Run()
+		if r.Verdict != sim.OK {
+			return fmt.Sprintf("seed %d: %s", seed, r.Why), nil
+		}
+	}
+	return "", nil
+}
+
+// TestHunt fails with what it finds: on the code as it is, nothing.
+func TestHunt(t *testing.T) {
+	if os.Getenv("VIPLOG_HUNT") == "" {
+		t.Skip("only task mutants hunts")
+	}
+	for _, hunt := range hunts {
+		found, trace := func() (found string, trace []string) {
+			defer func() {
+				if p := recover(); p != nil {
+					found = fmt.Sprint("panic: ", p)
+				}
+			}()
+			return hunt.look()
+		}()
+		if found == "" {
+			continue
+		}
+		fmt.Printf("FOUND\t%s\t%s\n", hunt.name, found)
+		for _, step := range trace {
+			fmt.Printf("STEP\t%s\n", step)
+		}
+		t.FailNow()
+	}
+}

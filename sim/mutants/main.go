@@ -1,0 +1,147 @@
+// Command mutants takes the rules of the ownership protocol out of the code, one at a time, lets explorations and random
+// runs look for the harm, and writes what they find to docs/track-record.md. A mutation that nothing finds makes it fail.
+//
+//	go run ./sim/mutants            all of them (a quarter of an hour)
+//	go run ./sim/mutants -only 3    those whose name holds the text, or the one with that number
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const record = "docs/track-record.md"
+
+func main() {
+	only := flag.String("only", "", "a part of a mutation's name, or its number")
+	flag.Parse()
+	if err := run(*only); err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(1)
+	}
+}
+
+// finding is what was found of a mutation.
+type finding struct {
+	mutation
+	by    string // which hunt
+	what  string
+	steps []string
+	took  time.Duration
+}
+
+func run(only string) error {
+	var all []finding
+	escaped := 0
+	for i, m := range mutations {
+		if only != "" && only != strconv.Itoa(i+1) && !strings.Contains(m.name, only) {
+			continue
+		}
+		f, err := hunt(m)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		if f.by == "" {
+			escaped++
+		}
+		fmt.Printf("%2d  %-70s  %s: %s (%.0f s)\n", i+1, m.name, f.by, f.what, f.took.Seconds())
+		all = append(all, f)
+	}
+	if only == "" {
+		if err := os.WriteFile(record, page(all), 0o644); err != nil {
+			return err
+		}
+	}
+	if escaped > 0 {
+		return fmt.Errorf("%d of %d mutations were not found", escaped, len(all))
+	}
+	return nil
+}
+
+// hunt runs the hunts on the code with one mutation.
+func hunt(m mutation) (finding, error) {
+	began := time.Now()
+	data, err := os.ReadFile(m.file)
+	if err != nil {
+		return finding{}, fmt.Errorf("run this in the top folder: %w", err)
+	}
+	if n := bytes.Count(data, []byte(m.old)); n != 1 {
+		return finding{}, fmt.Errorf("%s holds %q %d times, not once", m.file, m.old, n)
+	}
+	folder, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return finding{}, err
+	}
+	defer os.RemoveAll(folder)
+	mutated := filepath.Join(folder, filepath.Base(m.file))
+	if err := os.WriteFile(mutated, bytes.Replace(data, []byte(m.old), []byte(m.new), 1), 0o644); err != nil {
+		return finding{}, err
+	}
+	path, err := filepath.Abs(m.file)
+	if err != nil {
+		return finding{}, err
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutated}})
+	if err != nil {
+		return finding{}, err
+	}
+	list := filepath.Join(folder, "overlay.json")
+	if err := os.WriteFile(list, overlay, 0o644); err != nil {
+		return finding{}, err
+	}
+	cmd := exec.Command("go", "test", "-vet=off", "-overlay", list, "-run", "^TestHunt$", "-timeout", "5m", "./sim/mutants")
+	cmd.Env = append(os.Environ(), "VIPLOG_HUNT=1")
+	out, err := cmd.CombinedOutput()
+	f := finding{mutation: m, took: time.Since(began)}
+	for line := range strings.Lines(string(out)) {
+		switch fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); {
+		case fields[0] == "FOUND":
+			f.by, f.what = fields[1], fields[2]
+		case fields[0] == "STEP":
+			f.steps = append(f.steps, fields[1])
+		}
+	}
+	if err != nil && f.by == "" {
+		return f, fmt.Errorf("the mutated code does not build or ends otherwise:\n%s", out)
+	}
+	return f, nil
+}
+
+// page is the track record.
+func page(all []finding) []byte {
+	var text bytes.Buffer
+	text.WriteString(`# Track record
+
+Each line is one rule of the protocol taken out of the code, and what found the harm: an exploration of every state of a
+small world (then the shortest way to it is below), a directed world, or random runs of whole clusters. Written by
+` + "`go run ./sim/mutants`" + ` (task mutants), which fails if one is not found; it runs the production machines with ` + "`go test -overlay`" + `.
+
+| # | what is wrong | found by | what happens |
+|---|---|---|---|
+`)
+	for i, f := range all {
+		by, what := f.by, f.what
+		if by == "" {
+			by, what = "**nothing**", ""
+		}
+		fmt.Fprintf(&text, "| %d | %s | %s | %s |\n", i+1, f.name, by, what)
+	}
+	for i, f := range all {
+		if len(f.steps) == 0 {
+			continue
+		}
+		fmt.Fprintf(&text, "\n## %d. %s\n\n", i+1, f.name)
+		for _, step := range f.steps {
+			fmt.Fprintf(&text, "* %s\n", step)
+		}
+	}
+	return text.Bytes()
+}

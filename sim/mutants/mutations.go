@@ -1,0 +1,67 @@
+package main
+
+// mutation is one rule of the protocol taken out of the code.
+type mutation struct {
+	name     string // what is wrong then
+	file     string
+	old, new string // old is in the file once
+}
+
+const (
+	timeFile       = "core/lease/time.go"
+	voterFile      = "core/lease/voter.go"
+	holderFile     = "core/lease/holder.go"
+	controllerFile = "core/control/controller.go"
+	votersFile     = "core/ledger/voters.go"
+	nodesFile      = "core/ledger/nodes.go"
+	claimsFile     = "core/node/claims.go"
+	announceFile   = "core/node/announce.go"
+	machineFile    = "core/node/machine.go"
+	joinFile       = "core/node/join.go"
+	framesFile     = "core/node/frames.go"
+)
+
+var mutations = []mutation{
+	// Leases and votes.
+	{"a lease is as long as a promise can be", timeFile, "return t.Lease - t.Lease/rateError", "return t.Lease + 2*t.Lease/rateError"},
+	{"a promise ends early", timeFile, "return t.Lease + t.Lease/rateError", "return t.Lease - 2*t.Lease/rateError"},
+	{"a voter forgets its votes at a restart", voterFile, "v.peers = append(v.peers, &peer{who: who, voted: true})", "_ = who"},
+	{"a voter grants after it has voted", voterFile, "v.acts(now) && !p.voted &&", "v.acts(now) &&"},
+	{"a voter does not promise when it starts", voterFile, "p := &peer{who: who, until: now.Add(v.timing.promised())}", "p := &peer{who: who, until: now}"},
+	{"a voter promises from a renewal that it does not grant under", voterFile, "p.until = max(p.until, now.Add(v.timing.promised()))", "_ = p"},
+	{"a restarted voter acts before it has folded again", voterFile, "return v.membership.Sequence >= v.disk.Since", "return true"},
+	{"a voter does not note what it has folded when it votes", voterFile, "v.disk.Since = max(v.disk.Since, m.Now.Version)", "_ = m"},
+	{"a node counts grants of any set", holderFile, "t.set.Version == a.Set && i >= 0", "i >= 0"},
+	{"a lease runs from the newest renewal, whoever granted it", holderFile, "if n >= t.set.majority() {", "if n >= 1 {"},
+	{"a node has applied a change of voters before its lease counts under them", holderFile, "return min(h.applied, h.next.set.Version-1)", "return h.applied"},
+	{"a proof needs one vote", holderFile, "len(all) >= set.majority() {", "len(all) >= 1 {"},
+	{"a pair of votes of one voter", votersFile, "if 2*len(counted) <= len(set.members) {", "if len(counted) == 0 {"},
+	{"voters change twice before they are settled", votersFile, "if f.voters.before.version != 0 {\n\t\tf.reject(", "if false {\n\t\tf.reject("},
+	{"voters are settled although one accuses", controllerFile, "\t\tif accuses {", "\t\tif accuses && false {"},
+	{"voters are settled before all have applied it", controllerFile, "return applied\n", "return true\n"},
+	{"voters are settled before all of them have folded it", controllerFile, "if i < 0 || c.words[i].Set != set.Version {", "if i < 0 {"},
+	// Incarnations.
+	{"a join puts the older incarnation out", nodesFile, "\t\tf.linger(n)\n", ""},
+	{"the same join again is another incarnation", nodesFile, "case n.status == nodeJoined && n.startID == e.StartID:", "case n.status == nodeJoined && n.startID == e.StartID && n.startID == \"\":"},
+	{"lists name nodes, not incarnations", announceFile, "at := slices.Index(list, m.me)", "at := slices.IndexFunc(list, func(who lease.Incarnation) bool { return who.Node == m.me.Node })"},
+	{"a rebooted node goes on as the incarnation before", joinFile, "m.deaths == 0 && m.disk.Boot == m.identity.Boot && slices", "m.deaths == 0 && slices"},
+	{"a node that is out goes on", machineFile, "if m.phase == running && m.membership.IsOut(m.me) {", "if false {"},
+	// Who may announce.
+	{"a standby announces beside its owner", announceFile, "return version, !slices.ContainsFunc(list[:at], func(who lease.Incarnation) bool { return !m.isOut(who) })", "return version, true"},
+	{"rule 3 is left out", announceFile, "if at < 0 || m.claims.isPending(a) {", "if at < 0 {"},
+	{"rule 3 waits for the fact before the one that replaced a list", claimsFile, "if done, out := applied(who); out || done >= version {", "if done, out := applied(who); out || done+1 >= version {"},
+	{"rule 3 is over when the fact before is acted upon", claimsFile, "q.waits[n].version <= applied {", "q.waits[n].version <= applied+1 {"},
+	{"what a release replaced is forgotten", announceFile, "\tm.claims.replaced(version, change.Address, change.Before, m.progressOf)", "\tif len(change.After) > 0 {\n\t\tm.claims.replaced(version, change.Address, change.Before, m.progressOf)\n\t}"},
+	{"a node claims at once after a snapshot", claimsFile, "if done, out := applied(who); !out && done < version {", "if done, out := applied(who); !out && done < version && false {"},
+	{"a node goes on announcing after a snapshot in mid-life", machineFile, "\tm.dropAll(\"goes on from a snapshot\")\n", ""},
+	{"a fact counts as acted upon when it is read", announceFile, "applied = min(applied, v.replaced-1)", "_ = v"},
+	{"nobody is told of a death by votes", machineFile, "m.proven = append(m.proven, who)", "_ = who"},
+	{"a death by votes is not acted upon", machineFile, "\t\tm.claims.gone(who)\n\t\tm.allDirty = true\n\t}\n}\n\n// held", "\t}\n}\n\n// held"},
+	{"what others have acted upon is not counted", machineFile, "m.claims.progressed(p.Who, applied)", "_ = applied"},
+	// Handing over, leaving, holding.
+	{"a node has left before it is silent", joinFile, "\tm.dropAll(\"leaves\")\n", ""},
+	{"an announcer that is demoted stops at once", announceFile, "case m.haveFolded(max(version, v.replaced), v.before, list):", "case true:"},
+	{"an announcer that is demoted never stops", announceFile, "case m.now >= v.keepUntil:", "case false:"},
+	{"a node without a lease ignores its successor", framesFile, "case !m.leased:\n\t\t\tm.drop(v, \"another node announces it\")", "case !m.leased:"},
+	{"a demoted announcer hands over to nobody", announceFile, "\t\tm.handOver()\n", ""},
+}
