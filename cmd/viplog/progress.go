@@ -35,6 +35,15 @@ func (p *progress) step(done uint64) {
 	fmt.Fprintf(p.out, "\r%s %d of %d (%d %%)", p.what, done, p.total, done*100/max(p.total, 1))
 }
 
+// say shows a line of its own.
+func (p *progress) say(line string) {
+	if p.out == nil || time.Now().Before(p.next) {
+		return
+	}
+	p.next, p.shown = time.Now().Add(progressInterval), true
+	fmt.Fprint(p.out, "\r\033[K", line)
+}
+
 // end clears the line.
 func (p *progress) end() {
 	if p.shown {

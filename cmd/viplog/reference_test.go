@@ -57,6 +57,9 @@ func reference() string {
 		{"Plan", planView{}},
 		{"Explanation", explanationView{}},
 		{"HistoryList item", historyView{}},
+		{"SimResult", simView{}},
+		{"SimSummary", simSummaryView{}},
+		{"Exploration", exploreView{}},
 	} {
 		fmt.Fprintf(&text, "\n### %s\n\n", view.name)
 		writeFields(&text, reflect.TypeOf(view.zero), "")

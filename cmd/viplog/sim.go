@@ -21,12 +21,12 @@ import (
 func newSim(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "sim",
-		Short:   "Run simulated clusters: scenarios, or random trouble",
-		Example: "  viplog sim run fixtures/scenarios\n  viplog sim run --seed 7",
+		Short:   "Run simulated clusters: scenarios, random trouble, or every state of small ones",
+		Example: "  viplog sim run fixtures/scenarios\n  viplog sim run --seed 7\n  viplog sim explore crashes",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSimRun(std))
+	cmd.AddCommand(newSimRun(std), newSimExplore(std))
 	return cmd
 }
 

@@ -34,11 +34,7 @@ func newSimReport(r *simRun) *simReport {
 
 // progress says on a terminal which scenario runs.
 func (p *simReport) progress(done, total int, name string) {
-	if p.bar.out == nil || time.Now().Before(p.bar.next) {
-		return
-	}
-	p.bar.next, p.bar.shown = time.Now().Add(progressInterval), true
-	fmt.Fprintf(p.bar.out, "\r\033[K%d of %d: %s", done, total, name)
+	p.bar.say(fmt.Sprintf("%d of %d: %s", done, total, name))
 }
 
 // simView is a run as an object. Times are in nanoseconds.
