@@ -133,11 +133,14 @@ func (l *Log) findBatch(ctx context.Context, facts []log.Fact, head uint64) (uin
 	last := head + uint64(len(facts))
 	first, err := l.get(ctx, getRequest{Sequence: head + 1})
 	if errors.Is(err, errNoEntry) {
-		now, err := l.Head(ctx)
-		if err == nil && now.Last != head {
+		now, headErr := l.Head(ctx)
+		if headErr != nil || now.Last <= head {
+			return 0, headErr
+		}
+		// Something was stored after the first read: maybe this very batch.
+		if first, err = l.get(ctx, getRequest{Sequence: head + 1}); errors.Is(err, errNoEntry) {
 			return 0, fmt.Errorf("%w: it is at %d, not %d", log.ErrConflict, now.Last, head)
 		}
-		return 0, err
 	}
 	if err != nil {
 		return 0, err

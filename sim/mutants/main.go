@@ -8,13 +8,16 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -39,25 +42,42 @@ type finding struct {
 }
 
 func run(only string) error {
-	var all []finding
-	escaped := 0
+	var chosen []int
 	for i, m := range mutations {
-		if only != "" && only != strconv.Itoa(i+1) && !strings.Contains(m.name, only) {
-			continue
+		if only == "" || only == strconv.Itoa(i+1) || strings.Contains(m.name, only) {
+			chosen = append(chosen, i)
 		}
-		f, err := hunt(m)
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
-		}
-		if f.by == "" {
-			escaped++
-		}
-		fmt.Printf("%2d  %-70s  %s: %s (%.0f s)\n", i+1, m.name, f.by, f.what, f.took.Seconds())
-		all = append(all, f)
+	}
+	all := make([]finding, len(chosen))
+	errs := make([]error, len(chosen))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for at := range next {
+				i := chosen[at]
+				all[at], errs[at] = hunt(mutations[i])
+				fmt.Printf("%2d  %-70s  %s: %s (%.0f s)\n", i+1, mutations[i].name, all[at].by, all[at].what, all[at].took.Seconds())
+			}
+		})
+	}
+	for at := range chosen {
+		next <- at
+	}
+	close(next)
+	workers.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	if only == "" {
 		if err := os.WriteFile(record, page(all), 0o644); err != nil {
 			return err
+		}
+	}
+	escaped := 0
+	for _, f := range all {
+		if f.by == "" {
+			escaped++
 		}
 	}
 	if escaped > 0 {
@@ -97,11 +117,9 @@ func hunt(m mutation) (finding, error) {
 	if err := os.WriteFile(list, overlay, 0o644); err != nil {
 		return finding{}, err
 	}
-	cmd := exec.Command("go", "test", "-vet=off", "-overlay", list, "-run", "^TestHunt$", "-timeout", "5m", "./sim/mutants")
-	cmd.Env = append(os.Environ(), "VIPLOG_HUNT=1")
-	out, err := cmd.CombinedOutput()
-	f := finding{mutation: m, took: time.Since(began)}
-	for line := range strings.Lines(string(out)) {
+	f := finding{mutation: m}
+	out, err := test(list, "-run", "^TestHunt$", "./sim/mutants")
+	for line := range strings.Lines(out) {
 		switch fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); {
 		case fields[0] == "FOUND":
 			f.by, f.what = fields[1], fields[2]
@@ -110,9 +128,28 @@ func hunt(m mutation) (finding, error) {
 		}
 	}
 	if err != nil && f.by == "" {
-		return f, fmt.Errorf("the mutated code does not build or ends otherwise:\n%s", out)
+		return f, fmt.Errorf("%s: the mutated code does not build, or ends otherwise:\n%s", m.name, out)
 	}
+	if f.by == "" {
+		out, _ := test(list, "./core/lease", "./core/node", "./core/control", "./core/ledger")
+		for line := range strings.Lines(out) {
+			if name, failed := strings.CutPrefix(line, "--- FAIL: "); failed {
+				name, _, _ = strings.Cut(name, " ")
+				f.by, f.what = "a test of its own", name
+				break
+			}
+		}
+	}
+	f.took = time.Since(began)
 	return f, nil
+}
+
+// test runs tests on the mutated code.
+func test(overlay string, args ...string) (string, error) {
+	cmd := exec.Command("go", append([]string{"test", "-vet=off", "-timeout", "5m", "-overlay", overlay}, args...)...)
+	cmd.Env = append(os.Environ(), "VIPLOG_HUNT=1")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // page is the track record.
@@ -121,7 +158,7 @@ func page(all []finding) []byte {
 	text.WriteString(`# Track record
 
 Each line is one rule of the protocol taken out of the code, and what found the harm: an exploration of every state of a
-small world (then the shortest way to it is below), a directed world, or random runs of whole clusters. Written by
+small world (then the shortest way to it is below), a directed world, random runs of whole clusters, or else a test of the rule by itself. Written by
 ` + "`go run ./sim/mutants`" + ` (task mutants), which fails if one is not found; it runs the production machines with ` + "`go test -overlay`" + `.
 
 | # | what is wrong | found by | what happens |

@@ -1,0 +1,180 @@
+package lease
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// Single rules, each by itself; lease_test.go holds them together in random worlds.
+
+var (
+	one   = Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Join: 5}
+	other = Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 2}), Join: 6}
+	start = Instant(time.Hour)
+)
+
+func setOfThree(version uint64) VoterSet { return VoterSet{version, []string{"a", "b", "c"}} }
+
+func memberships(sequence uint64, now VoterSet) Membership {
+	return Membership{Sequence: sequence, Now: now, Live: []Incarnation{one, other}}
+}
+
+func TestAProofNeedsAMajorityOfOneSet(t *testing.T) {
+	m := memberships(9, setOfThree(4))
+	vote := func(voter string, set uint64) Vote { return Vote{Voter: voter, Set: set, Dead: one} }
+	for _, test := range []struct {
+		name  string
+		votes []Vote
+		proof bool
+	}{
+		{"none", nil, false},
+		{"one of three", []Vote{vote("a", 4)}, false},
+		{"two of three", []Vote{vote("a", 4), vote("c", 4)}, true},
+		{"of two sets", []Vote{vote("a", 4), vote("c", 3)}, false},
+		{"of who is no voter", []Vote{vote("a", 4), vote("x", 4)}, false},
+	} {
+		if got := Proof(test.votes, m, one) != nil; got != test.proof {
+			t.Errorf("%s: a proof: %t", test.name, got)
+		}
+	}
+}
+
+func TestGrantsOfDifferentSetsNeverAddUp(t *testing.T) {
+	h := NewHolder("log", one, 0, Default, func(Vote) bool { return true }, start)
+	m := memberships(9, setOfThree(4))
+	ready := h.Fold(start, m)
+	renew := ready.Renewals[0].Renew
+	answer := func(voter string, set uint64) Answer {
+		return Answer{Log: "log", Voter: voter, To: one, Serial: 1, Number: renew.Number, Set: set, Granted: true}
+	}
+	h.Answered(start, answer("a", 4))
+	h.Answered(start, answer("b", 3))
+	if h.Until() > start {
+		t.Error("grants under the sets 4 and 3 make a lease")
+	}
+	h.Answered(start, answer("b", 4))
+	if want := start.Add(Default.held()); h.Until() != want {
+		t.Errorf("two grants under one set make a lease until %d, not %d", h.Until(), want)
+	}
+}
+
+func testVoter(disk VoterDisk) *Voter {
+	return NewVoter(disk, Default, func([]byte) []byte { return nil }, start, false)
+}
+
+// granted lets a node renew twice, so that it has heard the voter the second time.
+func granted(v *Voter, who Incarnation, set uint64, at Instant, lease time.Duration) bool {
+	renew := Renew{Log: "log", Set: set, From: who, Number: uint64(at), Lease: lease}
+	first := v.Renewed(at, renew)
+	renew.Number++
+	renew.Heard = first.Answers[0].Serial
+	return v.Renewed(at+1, renew).Answers[0].Granted
+}
+
+func TestARestartedVoterDoesNothingBeforeItHasFoldedAsFarAsBefore(t *testing.T) {
+	v := testVoter(VoterDisk{Voter: "a", Log: "log"})
+	ready := v.Fold(start, memberships(9, setOfThree(8)), nil)
+	if ready.Persist == nil || ready.Persist.Since != 8 {
+		t.Fatalf("a voter notes the set that it acts under: %+v", ready.Persist)
+	}
+	again := testVoter(*ready.Persist)
+	again.Fold(start, memberships(7, VoterSet{4, []string{"a"}}), nil)
+	if granted(again, one, 4, start, Default.Lease) {
+		t.Error("it grants under a set that it had left behind")
+	}
+	late := start.Add(10 * Default.Lease)
+	again.Renewed(late-1, Renew{Log: "log", From: Incarnation{Node: other.Node}})
+	again.Wake(late.Add(Default.Lease / 2))
+	if again.Wake(late.Add(Default.Lease)).Word != nil {
+		t.Error("it suspects under a set that it had left behind")
+	}
+	again.Fold(late, memberships(9, setOfThree(8)), nil)
+	if !granted(again, one, 8, late+2, Default.Lease) {
+		t.Error("having folded again it does not grant")
+	}
+}
+
+func TestWhatIsNotGranted(t *testing.T) {
+	fresh := func() *Voter {
+		v := testVoter(VoterDisk{Voter: "a", Log: "log"})
+		v.Fold(start, memberships(9, setOfThree(4)), nil)
+		return v
+	}
+	if !granted(fresh(), one, 4, start, Default.Lease) {
+		t.Error("a plain renewal is not granted")
+	}
+	if granted(fresh(), one, 3, start, Default.Lease) {
+		t.Error("a renewal under a set that is not in force is granted")
+	}
+	if granted(fresh(), one, 4, start, Relaxed.Lease) {
+		t.Error("a lease longer than the promise is granted")
+	}
+	v := fresh()
+	v.Renewed(start, Renew{Log: "log", Set: 4, From: one, Number: 1})
+	for i := range uint64(20) { // it never hears an answer
+		at := start.Add(time.Duration(i+1) * Default.Heartbeat)
+		if v.Renewed(at, Renew{Log: "log", Set: 4, From: one, Number: i + 2}).Answers[0].Granted {
+			t.Error("a renewal over a one-way link is granted")
+		}
+	}
+	v = fresh()
+	v.Resigned(start, Resign{Log: "log", Who: one})
+	if granted(v, one, 4, start, Default.Lease) {
+		t.Error("one that has resigned is granted")
+	}
+}
+
+func TestAGreetingIsAnsweredAndPromisesNothing(t *testing.T) {
+	v := testVoter(VoterDisk{Voter: "a", Log: "log"})
+	v.Fold(start, memberships(9, setOfThree(4)), nil)
+	ready := v.Renewed(start, Renew{Log: "log", From: Incarnation{Node: other.Node}, Number: 1, Set: 4})
+	if len(ready.Answers) != 1 || ready.Answers[0].Granted || ready.Answers[0].Number != 1 || len(v.peers) != 2 {
+		t.Errorf("%+v", ready)
+	}
+}
+
+func TestALateNodeIsRefusedOnlyIfItHoldsOthersUp(t *testing.T) {
+	after := start.Add(patience + time.Second)
+	for _, test := range []struct {
+		name     string
+		replaced []Replaced
+		others   uint64 // what the other node has acted upon
+		granted  bool
+	}{
+		{"nobody waits for it", nil, 9, true},
+		{"it holds the other up", []Replaced{{one, 8}}, 9, false},
+		{"the other is late too: the log is at fault", []Replaced{{one, 8}}, 7, true},
+	} {
+		v := testVoter(VoterDisk{Voter: "a", Log: "log"})
+		m := memberships(9, setOfThree(4))
+		third := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 3}), Join: 7}
+		m.Live = append(m.Live, third)
+		v.Fold(start, m, test.replaced)
+		for i, who := range []Incarnation{other, third} {
+			v.Renewed(after-2, Renew{Log: "log", Set: 4, From: who, Number: uint64(i + 1), Applied: test.others})
+		}
+		if got := granted(v, one, 4, after, Default.Lease); got != test.granted {
+			t.Errorf("%s: granted %t", test.name, got)
+		}
+	}
+}
+
+func TestANodeHasActedUponAChangeOfVotersWhenItsLeaseCountsUnderThem(t *testing.T) {
+	h := NewHolder("log", one, 0, Default, func(Vote) bool { return true }, start)
+	m := memberships(9, VoterSet{4, []string{"a"}})
+	renew := h.Fold(start, m).Renewals[0].Renew
+	h.Answered(start, Answer{Log: "log", Voter: "a", To: one, Serial: 1, Number: renew.Number, Set: 4, Granted: true})
+	m.Before, m.Now, m.Sequence = m.Now, VoterSet{10, []string{"a", "b"}}, 10
+	h.Fold(start+1, m)
+	for _, r := range h.Report(start+2, 10, 10).Renewals {
+		if r.Renew.Applied != 9 || r.Renew.Folded != 10 {
+			t.Errorf("between two sets it says that it has acted upon %d", r.Renew.Applied)
+		}
+	}
+	for _, r := range h.Wake(start.Add(Default.Lease)).Renewals { // the old lease is over
+		if r.Renew.Applied != 10 || r.Renew.Set != 10 {
+			t.Errorf("under the new set it says that it has acted upon %d, and renews under %d", r.Renew.Applied, r.Renew.Set)
+		}
+	}
+}
