@@ -27,4 +27,3 @@ func Worlds() []Named {
 		{"five-facts", "2 nodes, 5 facts, 1 crash and rejoin", owned(OwnershipOptions{Nodes: 2, Facts: 5, Crashes: 1})},
 	}
 }
-
