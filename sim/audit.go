@@ -127,7 +127,7 @@ func (a *Audit) stored(e log.Entry) {
 
 // unmoving are the facts that move addresses only from a node that has gone.
 var unmoving = []string{
-	"viplog.NodeFailed.v1", "viplog.NodeLeft.v1", "viplog.ServiceApplied.v1", "viplog.ServiceDeleted.v1",
+	"viplog.NodeFailed.v1", "viplog.NodeLeft.v1", "viplog.ServiceDeleted.v1",
 	"viplog.NodeUndrained.v1", "viplog.PoolAdded.v1", "viplog.VoterAdded.v1", "viplog.VoterRemoved.v1",
 	"viplog.VotersSettled.v1",
 }
@@ -292,15 +292,15 @@ func (a *Audit) Converged() string {
 	head := a.ledger.Sequence()
 	digest := a.ledger.Digest()
 	for _, h := range a.world.Hosts {
-		for name, s := range h.ledgers() {
+		for _, r := range h.replicas() {
 			switch {
-			case s == nil:
-				return name + " follows no log"
-			case s.Sequence() != head:
-				return fmt.Sprintf("%s has folded %d of %d facts", name, s.Sequence(), head)
-			case s.Digest() != digest:
-				a.violate("replay", "%s at %d has another ledger than the log", name, head)
-				return name + " has another ledger"
+			case r.ledger == nil:
+				return r.name + " follows no log"
+			case r.ledger.Sequence() != head:
+				return fmt.Sprintf("%s has folded %d of %d facts", r.name, r.ledger.Sequence(), head)
+			case r.ledger.Digest() != digest:
+				a.violate("replay", "%s at %d has another ledger than the log", r.name, head)
+				return r.name + " has another ledger"
 			}
 		}
 		if p := h.node; p != nil && p.machine != nil {
@@ -333,26 +333,34 @@ func (a *Audit) CheckReplay() {
 	}
 }
 
-// ledgers are the replicas on a host, by the names of their processes.
-func (h *Host) ledgers() map[string]*ledger.State {
-	all := map[string]*ledger.State{}
+// replica is a process's ledger; nil while it follows no log.
+type replica struct {
+	name   string
+	ledger *ledger.State
+}
+
+// replicas are those on a host.
+func (h *Host) replicas() (all []replica) {
 	if p := h.node; p != nil {
-		all["node/"+h.Name] = nil
+		r := replica{name: "node/" + h.Name}
 		if p.machine != nil {
-			all["node/"+h.Name] = p.machine.Ledger()
+			r.ledger = p.machine.Ledger()
 		}
+		all = append(all, r)
 	}
 	if p := h.voter; p != nil {
-		all["voter/"+h.Name] = nil
+		r := replica{name: "voter/" + h.Name}
 		if p.machine != nil {
-			all["voter/"+h.Name] = p.machine.Ledger
+			r.ledger = p.machine.Ledger
 		}
+		all = append(all, r)
 	}
 	if p := h.controller; p != nil {
-		all["control/"+h.Name] = nil
+		r := replica{name: "control/" + h.Name}
 		if p.machine != nil {
-			all["control/"+h.Name] = p.machine.Ledger
+			r.ledger = p.machine.Ledger
 		}
+		all = append(all, r)
 	}
 	return all
 }

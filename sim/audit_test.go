@@ -87,9 +87,9 @@ func TestTheAuditorFindsAReplicaThatDiffers(t *testing.T) {
 	mine.Apply(Service("forged"), mine.Sequence()+1, 0)
 	all.Apply(Service("real"), all.Sequence()+1, 0)
 	for _, h := range w.Hosts {
-		for _, s := range h.ledgers() {
-			if s != mine {
-				s.Apply(Service("real"), s.Sequence()+1, 0)
+		for _, r := range h.replicas() {
+			if r.ledger != mine {
+				r.ledger.Apply(Service("real"), r.ledger.Sequence()+1, 0)
 			}
 		}
 	}

@@ -17,6 +17,9 @@ import (
 func (w *World) powerOn(h *Host) {
 	h.up = true
 	h.boots++
+	if h.boots > 1 {
+		h.clock = h.clock.booted(w.Now())
+	}
 	h.frozen = false
 	if h.role.voter {
 		h.startVoter()

@@ -48,6 +48,12 @@ func (c clock) at(now time.Duration) lease.Instant {
 	return lease.Instant(int64(c.offset) + int64(now)/clockParts*c.rate + int64(now)%clockParts*c.rate/clockParts)
 }
 
+// booted is the clock of a host that boots now: CLOCK_BOOTTIME counts from there.
+func (c clock) booted(now time.Duration) clock {
+	c.offset = time.Second - time.Duration(clock{rate: c.rate}.at(now))
+	return c
+}
+
 // when is the first time at which the clock shows an instant, or a little later.
 func (c clock) when(i lease.Instant) time.Duration {
 	local := int64(i) - int64(c.offset)

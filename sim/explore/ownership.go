@@ -398,6 +398,7 @@ func (w *ownership) addVotes(add func(string, func(*ownership)), room bool) {
 	}
 }
 
+// runs tells whether an incarnation's process runs.
 func (w *ownership) runs(who lease.Incarnation) bool {
 	for _, n := range w.nodes {
 		if n.machine == nil {
@@ -540,22 +541,23 @@ func (w *ownership) Violation() string {
 	announcing, atRest, s := 0, true, (*ledger.State)(nil)
 	for i, n := range w.nodes {
 		if n.machine == nil {
-			atRest = false
 			continue
 		}
 		if n.answers && n.until > n.now && n.machine.LeasedUntil() > n.now {
 			announcing++
 		}
 		_, runs := n.machine.Incarnation()
-		atRest = atRest && runs && !w.folds(i) && !w.hasNews(i) && !n.machine.IsWaiting() && !n.machine.IsLeaving()
+		atRest = atRest && (runs || len(n.proposed) > 0) && !w.folds(i) && !w.hasNews(i) && !n.machine.IsWaiting() && !n.machine.IsLeaving()
 		s = n.machine.Ledger()
 	}
+	atRest = atRest && s != nil
 	if announcing > 1 {
 		return "two nodes announce the address"
 	}
 	if atRest && announcing == 0 {
 		list, _ := s.List(exploredAddress)
-		if gone := slices.ContainsFunc(s.Live(), func(who lease.Incarnation) bool { return !w.runs(who) }); len(list) > 0 && !gone {
+		undecided := func(who lease.Incarnation) bool { return !w.runs(who) && !slices.Contains(w.voted, who) }
+		if slices.ContainsFunc(list, w.runs) && !slices.ContainsFunc(s.Live(), undecided) {
 			return "nobody announces the address, although everyone has folded and heard everything"
 		}
 	}

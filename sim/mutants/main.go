@@ -66,13 +66,11 @@ func run(only string) error {
 	}
 	close(next)
 	workers.Wait()
+	if only == "" {
+		errs = append(errs, os.WriteFile(record, page(all), 0o644))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return err
-	}
-	if only == "" {
-		if err := os.WriteFile(record, page(all), 0o644); err != nil {
-			return err
-		}
 	}
 	escaped := 0
 	for _, f := range all {
