@@ -44,10 +44,6 @@ func TestTheAuditorFindsAnUnleasedOverlap(t *testing.T) {
 	w, addr, owner := announced(t, 1, Options{})
 	w.Isolate(owner)
 	w.RunUntil(w.Now() + 300*time.Millisecond)
-	other := w.Host("lb-2")
-	if other == owner {
-		other = w.Host("lb-3")
-	}
 	w.RunUntil(w.Now() + time.Second)
 	owner.node.responder.served[addr] = true
 	owner.node.responder.until = owner.now().Add(100 * time.Millisecond)

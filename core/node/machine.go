@@ -247,6 +247,7 @@ func (m *Machine) settle() {
 		m.join()
 	case running:
 		m.run()
+	case ended:
 	}
 	m.resignOld()
 	m.propose()

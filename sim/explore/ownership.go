@@ -33,18 +33,17 @@ type ownership struct {
 }
 
 type ownedNode struct {
-	machine   *node.Machine // nil: down
-	disk      node.Disk
-	now       lease.Instant
-	wake      lease.Instant
-	boots     int
-	answers   bool
-	until     lease.Instant
-	proposed  []event.Event
-	heard     []lease.Progress // what of said, and how many votes, it was told
-	votes     int
-	tellsHead bool // it has asked for the head
-	serial    uint64
+	machine  *node.Machine // nil: down
+	disk     node.Disk
+	now      lease.Instant
+	wake     lease.Instant
+	boots    int
+	answers  bool
+	until    lease.Instant
+	proposed []event.Event
+	heard    []lease.Progress // what of said, and how many votes, it was told
+	votes    int
+	serial   uint64
 }
 
 // OwnershipOptions is the size of a world of ownership.
