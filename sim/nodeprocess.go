@@ -101,13 +101,8 @@ func (p *nodeProcess) perform(ready node.Ready) {
 	for _, n := range ready.Notes {
 		w.tell(p.host.Name, n)
 	}
-	if w.options.Slip == SlipSendFirst && len(ready.Stop) > 0 {
-		p.send(ready)
-		w.After(w.options.Timing.Heartbeat/2, func() { p.respond(ready) })
-	} else {
-		p.respond(ready)
-		p.send(ready)
-	}
+	p.respond(ready)
+	p.send(ready)
 	for _, f := range ready.Frames {
 		p.frame(f)
 	}
@@ -187,8 +182,7 @@ func (p *nodeProcess) frame(f node.Frame) {
 
 // answers tells whether the responder would answer for an address now.
 func (p *nodeProcess) answers(a netip.Addr) bool {
-	late := p.responder.until <= p.host.now() && p.host.world.options.Slip != SlipLateResponder
-	return !p.dead && !p.host.frozen && p.responder.served[a] && !late
+	return !p.dead && !p.host.frozen && p.responder.served[a] && p.responder.until > p.host.now()
 }
 
 // receive takes a frame from the segment: the kernel forwards packets for any address, whoever announces it; the agent

@@ -72,9 +72,6 @@ func (p *voterProcess) save(disk lease.VoterDisk) {
 			p.host.world.tell("voter/"+p.host.Name, trace.Note{Kind: trace.Voted, Address: who.Node, Sequence: who.Join})
 		}
 	}
-	if p.host.world.options.Slip == SlipForgetVotes {
-		disk.Dead = nil
-	}
 	p.host.voterDisk = disk
 }
 

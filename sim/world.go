@@ -29,9 +29,8 @@ type Options struct {
 	Clients int
 	Pool    string // addresses
 	Timing  lease.Timing
-	Yield   bool // onIsolation
-	Drift   bool // clocks run at rates of their own, and not together
-	Slip    Slip
+	Yield   bool         // onIsolation
+	Drift   bool         // clocks run at rates of their own, and not together
 	Disk    stream.Range // how long a sync takes
 	Link    stream.Range // how long a datagram takes
 	Notes   func(trace.Record)
@@ -46,17 +45,6 @@ type HostSpec struct {
 	Key                     ed25519.PrivateKey // its identity
 	VoterID                 string
 }
-
-// Slip is a bug planted into the shells around the machines, for tests of the auditors.
-type Slip int
-
-// Slips.
-const (
-	NoSlip            Slip = iota
-	SlipSendFirst          // messages are sent before the responder has stopped
-	SlipForgetVotes        // a voter's disk forgets its votes
-	SlipLateResponder      // the responder does not look at its deadline
-)
 
 // Defaults fills in what is zero.
 func (o Options) Defaults() Options {

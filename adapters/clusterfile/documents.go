@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"viplog/core/suggest"
 )
 
 const (
@@ -86,13 +88,13 @@ func documentKind(root cursor, isFirst bool) string {
 		return kindOf(root, version, kind, apiVersionGDCV, kindCluster, kindNodePool)
 	case group == groupOwn:
 		result := kindOf(root, version, kind, apiVersionOwn, kindSettings)
-		if result == "" && version.v == apiVersionOwn && closest(kind.v, []string{kindSettings}) == "" {
+		if result == "" && version.v == apiVersionOwn && suggest.Nearest(kind.v, []string{kindSettings}) == "" {
 			root.report(kind.unsupported(kind.v, kindSettings))
 		}
 		return result
 	case version.v == "v1" && kind.v == kindNamespace:
 		return kindNamespace
-	case closest(group, []string{groupGDCV}) != "" && (kind.v == kindCluster || kind.v == kindNodePool):
+	case suggest.Nearest(group, []string{groupGDCV}) != "" && (kind.v == kindCluster || kind.v == kindNodePool):
 		root.report(version.unsupported(version.v, apiVersionGDCV))
 	}
 	return ""
@@ -108,8 +110,8 @@ func kindOf(root cursor, version, kind value[string], want string, known ...stri
 		return ""
 	case isKnown:
 		return kind.v
-	case closest(kind.v, known) != "":
-		root.report(kind.bad("unknown kind; did you mean %q?", closest(kind.v, known)))
+	case suggest.Nearest(kind.v, known) != "":
+		root.report(kind.bad("unknown kind; did you mean %q?", suggest.Nearest(kind.v, known)))
 	}
 	return ""
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"viplog/core/suggest"
 )
 
 // cursor stands at a field of a document, which need not exist. Its methods read the field as one type; what is there
@@ -116,7 +118,7 @@ func (c cursor) doubtful(known ...string) {
 		if slices.Contains(known, f.name) {
 			continue
 		}
-		if close := closest(f.name, known); close != "" {
+		if close := suggest.Nearest(f.name, known); close != "" {
 			c.out.warn(c.child(plainName(f.name)), fmt.Sprintf("is unknown and ignored; did you mean %q?", close))
 		}
 	}
@@ -128,7 +130,7 @@ func (c cursor) hint(name string) string {
 		return ""
 	}
 	for _, f := range c.node.fields {
-		if f.name != name && closest(f.name, []string{name}) != "" {
+		if f.name != name && suggest.Nearest(f.name, []string{name}) != "" {
 			return fmt.Sprintf("; the file has %s instead", quote(clip(f.name)))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"go4.org/netipx"
 
 	"viplog/core/event"
+	"viplog/core/suggest"
 )
 
 // ruleV4Subnets: every VIP, every range and every load-balancer node lies in a declared subnet; a gratuitous ARP does
@@ -172,7 +173,7 @@ func rulePoolSettings(c *config) []finding {
 }
 
 func didYouMean(name string, known []string) string {
-	if close := closest(name, known); close != "" {
+	if close := suggest.Nearest(name, known); close != "" {
 		return "; did you mean " + quote(close) + "?"
 	}
 	return ""

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"viplog/core/suggest"
 )
 
 // unknownField says that a field means nothing here and, where a known name is close, which was probably meant.
 func unknownField(name string, known []string) string {
-	if close := closest(name, known); close != "" {
+	if close := suggest.Nearest(name, known); close != "" {
 		return fmt.Sprintf("unknown field; did you mean %q?", close)
 	}
 	quoted := make([]string, len(known))
@@ -16,45 +18,4 @@ func unknownField(name string, known []string) string {
 		quoted[i] = strconv.Quote(k)
 	}
 	return "unknown field; known here: " + strings.Join(quoted, ", ")
-}
-
-// closest gives the known name that is a typing mistake away, or "". Case alone is the most frequent one (k8sip,
-// controlPlaneVip).
-func closest(name string, known []string) string {
-	const longest = 64
-	if len(name) > longest {
-		return ""
-	}
-	best, bestDistance := "", 3
-	for _, k := range known {
-		distance := editDistance(strings.ToLower(name), strings.ToLower(k))
-		if distance < bestDistance && 2*distance < len(k) {
-			best, bestDistance = k, distance
-		}
-	}
-	return best
-}
-
-// editDistance counts the letters to insert, delete, replace or swap with their neighbour.
-func editDistance(a, b string) int {
-	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		next := make([]int, len(b)+1)
-		next[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := 1
-			if a[i-1] == b[j-1] {
-				change = 0
-			}
-			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+change)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				next[j] = min(next[j], before[j-2]+1)
-			}
-		}
-		before, row = row, next
-	}
-	return row[len(b)]
 }

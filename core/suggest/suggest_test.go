@@ -1,4 +1,4 @@
-package clusterfile
+package suggest
 
 import "testing"
 
@@ -18,8 +18,8 @@ func TestClosestNamesTheFieldThatWasMeant(t *testing.T) {
 		"weight":          "",
 		"":                "",
 	} {
-		if got := closest(name, known); got != want {
-			t.Errorf("closest(%q) = %q, want %q", name, got, want)
+		if got := Nearest(name, known); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
 		}
 	}
 }
