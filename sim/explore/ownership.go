@@ -13,7 +13,6 @@ import (
 	"viplog/core/event"
 	"viplog/core/lease"
 	"viplog/core/ledger"
-	"viplog/core/log"
 	"viplog/core/node"
 )
 
@@ -22,10 +21,8 @@ import (
 // may be: that is every delay, loss and order, since what is heard only ever adds up.
 type ownership struct {
 	options OwnershipOptions
-	log     []log.Entry
-	events  []event.Event // those of the log
-	ledger  *ledger.State // the fold of the log
-	facts   []string      // those after the set-up
+	log     factLog
+	facts   []string // those after the set-up
 	nodes   []ownedNode
 	said    []lease.Progress // by incarnation
 	voted   []lease.Incarnation
@@ -72,7 +69,7 @@ func exploredNode(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, b
 
 // Ownership is a world in which never two nodes announce an address, and in which at rest the owner does.
 func Ownership(o OwnershipOptions) World {
-	w := &ownership{options: o, nodes: make([]ownedNode, o.Nodes), ledger: ledger.New(ownershipLog)}
+	w := &ownership{options: o, nodes: make([]ownedNode, o.Nodes), log: newFactLog(ownershipLog)}
 	cluster := event.ClusterConfigured{
 		Name: "explored", ClusterType: "user", ControlPlaneLBPort: 443, ControlPlaneVIP: netip.AddrFrom4([4]byte{10, 0, 0, 250}),
 		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/20")},
@@ -128,20 +125,8 @@ func exploredService() event.Event {
 }
 
 func (w *ownership) store(e event.Event) {
-	record, err := event.Encode(e)
-	if err != nil {
-		panic("explore: " + err.Error())
-	}
-	sequence := uint64(len(w.log) + 1)
-	w.log = append(slices.Clip(w.log), log.Entry{
-		Fact: log.Fact{Record: record}, Sequence: sequence, Time: time.Unix(int64(sequence), 0).UTC(),
-	})
-	w.facts = append(slices.Clip(w.facts), string(record.Data))
-	w.events = append(slices.Clip(w.events), e)
-	w.ledger.Apply(e, sequence, w.log[sequence-1].Time.UnixNano())
+	w.facts = append(slices.Clip(w.facts), string(w.log.store(e).Data))
 }
-
-func (w *ownership) head() uint64 { return uint64(len(w.log)) }
 
 // start starts a node's process: it folds what the log holds, and is heard.
 func (w *ownership) start(i int, boots bool) {
@@ -151,7 +136,7 @@ func (w *ownership) start(i int, boots bool) {
 	}
 	identity := node.Identity{
 		Address: exploredNode(i), Name: fmt.Sprint("n", i+1), MachineID: fmt.Sprint("m", i), Rules: ledger.RulesKnown,
-		Boot: fmt.Sprint(n.boots), Start: fmt.Sprint("after ", w.head()),
+		Boot: fmt.Sprint(n.boots), Start: fmt.Sprint("after ", w.log.head()),
 	}
 	if n.now == 0 {
 		n.now = lease.Instant(time.Hour)
@@ -163,8 +148,8 @@ func (w *ownership) start(i int, boots bool) {
 		Name: "eth0", MAC: fmt.Sprintf("02:00:00:00:00:%02x", i+1), Up: true,
 		Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("192.0.2.0/24")},
 	}}})
-	w.step(i, node.Folded{Entries: w.log})
-	w.step(i, node.HeadRead{Last: w.head()})
+	w.step(i, node.Folded{Entries: w.log.entries})
+	w.step(i, node.HeadRead{Last: w.log.head()})
 }
 
 // step lets a node's machine do something, and what follows at once: its messages arrive, and it is granted what it asks for
@@ -223,11 +208,11 @@ func (w *ownership) down(i int) {
 	n.machine, n.answers, n.proposed, n.heard, n.votes = nil, false, nil, nil, 0
 }
 
-func (w *ownership) folds(i int) bool { return w.nodes[i].machine.Ledger().Sequence() < w.head() }
+func (w *ownership) folds(i int) bool { return w.nodes[i].machine.Ledger().Sequence() < w.log.head() }
 
 func (w *ownership) foldNext(i int) {
 	at := w.nodes[i].machine.Ledger().Sequence()
-	w.step(i, node.Folded{Entries: w.log[at : at+1]})
+	w.step(i, node.Folded{Entries: w.log.entries[at : at+1]})
 }
 
 func (w *ownership) hasNews(i int) bool {
@@ -297,7 +282,7 @@ func (w *ownership) clone() *ownership {
 	c := *w
 	c.nodes = slices.Clone(w.nodes)
 	c.voted = slices.Clip(w.voted)
-	c.ledger = w.ledger.Clone()
+	c.log = w.log.copied()
 	for i := range c.nodes {
 		if c.nodes[i].machine != nil {
 			c.nodes[i].machine = c.nodes[i].machine.Clone()
@@ -306,156 +291,16 @@ func (w *ownership) clone() *ownership {
 	return &c
 }
 
-// Steps implements World.
-func (w *ownership) Steps() (steps []Step) {
-	add := func(name string, do func(*ownership)) {
-		steps = append(steps, Step{name, func() World {
-			next := w.clone()
-			do(next)
-			next.hearAtOnce()
-			return next
-		}})
-	}
-	room := len(w.facts) < w.options.Facts
-	for i := range w.nodes {
-		n, name := &w.nodes[i], fmt.Sprint("n", i+1)
-		if n.machine == nil {
-			add(name+" boots", func(w *ownership) { w.start(i, true) })
-			continue
-		}
-		if w.folds(i) {
-			add(fmt.Sprintf("%s folds %d", name, n.machine.Ledger().Sequence()+1), func(w *ownership) { w.foldNext(i) })
-			if w.options.Snapshots {
-				add(fmt.Sprintf("%s goes on from a snapshot at %d", name, w.head()), func(w *ownership) {
-					w.step(i, node.Restored{Ledger: w.ledger.Clone()})
-				})
-			}
-		}
-		if w.hasNews(i) { // else it has heard at once
-			add(name+" hears", func(w *ownership) { w.hear(i) })
-		}
-		if n.machine.IsWaiting() {
-			add("a second passes at "+name, func(w *ownership) { w.wait(i) })
-		}
-		if len(n.proposed) > 0 && room && !w.isStored(n.proposed[0]) {
-			add("the log stores "+event.TypeOf(n.proposed[0])+" of "+name, func(w *ownership) { w.storeProposal(i) })
-		}
-		if me, runs := n.machine.Incarnation(); runs && w.crashes < w.options.Crashes {
-			w.addCrashes(add, i, me, name)
-		}
-		if w.options.Leaves && !n.machine.IsLeaving() {
-			add(name+" leaves", func(w *ownership) { w.step(i, node.Leaving{}) })
-		}
-	}
-	w.addVotes(add, room)
-	if room {
-		w.addFacts(add)
-	}
-	return steps
-}
-
-// addCrashes lets a node crash. One that is down and not voted dead is not worth a state of its own: one that runs, but does
-// nothing, announces at least as much.
-func (w *ownership) addCrashes(add func(string, func(*ownership)), i int, me lease.Incarnation, name string) {
-	crash := func(what string, then func(*ownership)) {
-		add(name+what, func(w *ownership) {
-			w.crashes++
-			w.down(i)
-			then(w)
-		})
-	}
-	crash("'s agent crashes and restarts", func(w *ownership) { w.start(i, false) })
-	crash(" reboots", func(w *ownership) { w.start(i, true) })
-	crash(" crashes and is voted dead", func(w *ownership) { w.voted = append(w.voted, me) })
-}
-
-// isStored tells whether a proposal is the log's last word of its node already: it is not appended twice.
-func (w *ownership) isStored(e event.Event) bool {
-	record, err := event.Encode(e)
-	if err != nil {
-		panic("explore: " + err.Error())
-	}
-	return slices.Contains(w.facts, string(record.Data))
-}
-
-// addVotes lets the voter vote against incarnations that are down, and a controller tell the log.
-func (w *ownership) addVotes(add func(string, func(*ownership)), room bool) {
-	s := w.ledger
-	for _, who := range s.Live() {
-		voted := slices.Contains(w.voted, who)
-		switch {
-		case !voted && !w.runs(who):
-			add(fmt.Sprintf("the voter votes against %d", who.Join), func(w *ownership) { w.voted = append(w.voted, who) })
-		case voted && room:
-			add(fmt.Sprintf("the log stores NodeFailed of %d", who.Join), func(w *ownership) {
-				w.store(event.NodeFailed{
-					Address: who.Node, Incarnation: who.Join, Set: exploredSet,
-					Votes: []event.Vote{{Voter: "v", Signature: signedByExplored(who)}},
-				})
-			})
-		}
-	}
-}
-
-// runs tells whether an incarnation's process runs.
-func (w *ownership) runs(who lease.Incarnation) bool {
-	for _, n := range w.nodes {
-		if n.machine == nil {
-			continue
-		}
-		if me, runs := n.machine.Incarnation(); runs && me == who {
-			return true
-		}
-	}
-	return false
-}
-
-// addFacts lets an operator change lists in every way.
-func (w *ownership) addFacts(add func(string, func(*ownership))) {
-	s := w.ledger
-	for _, n := range s.Nodes() {
-		if !n.Joined {
-			continue
-		}
-		if n.Drained {
-			add("the log stores NodeUndrained of "+n.Name, func(w *ownership) { w.store(event.NodeUndrained{Address: n.Address}) })
-		} else {
-			add("the log stores NodeDrained of "+n.Name, func(w *ownership) { w.store(event.NodeDrained{Address: n.Address}) })
-		}
-		if w.options.Repeats {
-			if again, ok := w.lastJoin(n.Address); ok {
-				add("the log stores the NodeJoined of "+n.Name+" again", func(w *ownership) { w.store(again) })
-			}
-		}
-	}
-	if _, there := s.ServiceSpec(ledger.ServiceKey{Namespace: "default", Name: "web"}); there {
-		add("the log stores ServiceDeleted", func(w *ownership) {
-			w.store(event.ServiceDeleted{Namespace: "default", Name: "web", Source: "explore"})
-		})
-	} else {
-		add("the log stores ServiceApplied", func(w *ownership) { w.store(exploredService()) })
-	}
-}
-
-func (w *ownership) lastJoin(a netip.Addr) (event.Event, bool) {
-	for _, e := range slices.Backward(w.events) {
-		if joined, ok := e.(event.NodeJoined); ok && joined.Address == a {
-			return joined, true
-		}
-	}
-	return nil, false
-}
-
 // Canonical implements World. Of the log only what somebody has not folded yet counts, and what the rest adds up to.
 func (w *ownership) Canonical() []byte {
 	base := w.slowest()
 	return lease.Encode(func(c *lease.Canon) {
 		describeLedger(c, base)
-		for at := base.Sequence(); at < w.head(); at++ {
+		for at := base.Sequence(); at < w.log.head(); at++ {
 			c.Sequence(at + 1)
-			c.Text(w.log[at].Type)
-			c.Text(w.log[at].Entity)
-			describeFact(c, w.events[at])
+			c.Text(w.log.entries[at].Type)
+			c.Text(w.log.entries[at].Entity)
+			describeFact(c, w.log.events[at])
 		}
 		c.Number(uint64(len(w.facts)))
 		c.Number(uint64(w.crashes))
@@ -495,7 +340,7 @@ func (w *ownership) slowest() *ledger.State {
 		}
 	}
 	if slowest == nil {
-		return w.ledger
+		return w.log.ledger
 	}
 	return slowest
 }

@@ -22,10 +22,8 @@ import (
 type changes struct {
 	options    ChangesOptions
 	now        lease.Instant
-	log        []log.Entry
-	events     []event.Event
-	ledger     *ledger.State // the fold of the log
-	ready      int           // facts of the set-up
+	log        factLog
+	ready      int // facts of the set-up
 	holder     *lease.Holder
 	wake       lease.Instant
 	node       *ledger.State // what the node has folded
@@ -67,7 +65,7 @@ func changesKey(voter string) ed25519.PrivateKey {
 // Changes is a world in which the lemma is to hold whatever the set of voters does.
 func Changes(o ChangesOptions) World {
 	w := &changes{
-		options: o, now: lease.Instant(time.Hour), ledger: ledger.New(changesLog), node: ledger.New(changesLog),
+		options: o, now: lease.Instant(time.Hour), log: newFactLog(changesLog), node: ledger.New(changesLog),
 		controller: control.NewController(changesLog),
 	}
 	address := exploredNode(0)
@@ -79,7 +77,7 @@ func Changes(o ChangesOptions) World {
 	for i, id := range o.From {
 		w.store(w.added(id))
 		if i > 0 {
-			w.store(event.VotersSettled{Set: w.head()})
+			w.store(event.VotersSettled{Set: w.log.head()})
 		}
 	}
 	w.store(event.NodeJoined{
@@ -87,7 +85,7 @@ func Changes(o ChangesOptions) World {
 			Name: "eth0", MAC: "02:00:00:00:00:01", Up: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
 		}},
 	})
-	w.ready = len(w.log)
+	w.ready = len(w.log.entries)
 	ids := slices.Clone(o.From)
 	for _, change := range o.Then {
 		if id := change[:1]; !slices.Contains(ids, id) {
@@ -99,11 +97,11 @@ func Changes(o ChangesOptions) World {
 	}
 	for i := range w.voters {
 		w.startVoter(i)
-		w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log), nil)
+		w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries), nil)
 	}
-	who := lease.Incarnation{Node: address, Join: w.head()}
+	who := lease.Incarnation{Node: address, Join: w.log.head()}
 	w.holder = lease.NewHolder(changesLog, who, 0, changesTiming, isSignedInChanges, w.now)
-	for _, e := range w.log {
+	for _, e := range w.log.entries {
 		w.node.ApplyEntry(e)
 	}
 	w.nodeDid(w.holder.Fold(w.now, lease.MembershipOf(w.node)), w.links(-1))
@@ -115,18 +113,8 @@ func (w *changes) added(id string) event.Event {
 	return event.VoterAdded{ID: id, Address: exploredNode(9), Key: changesKey(id).Public().(ed25519.PublicKey)}
 }
 
-func (w *changes) head() uint64 { return uint64(len(w.log)) }
-
 func (w *changes) store(e event.Event) {
-	record, err := event.Encode(e)
-	if err != nil {
-		panic("explore: " + err.Error())
-	}
-	sequence := uint64(len(w.log) + 1)
-	w.log = append(slices.Clip(w.log), log.Entry{Fact: log.Fact{Record: record}, Sequence: sequence, Time: time.Unix(int64(sequence), 0).UTC()})
-	w.events = append(slices.Clip(w.events), e)
-	w.ledger.Apply(e, sequence, int64(sequence)*int64(time.Second))
-	w.controller.Folded(w.log[sequence-1:]) // at once: one that lags tells the log no more
+	w.controller.Folded([]log.Entry{w.log.store(e)}) // at once: one that lags tells the log no more
 }
 
 // links are those that carry: a bit for each voter.
@@ -206,7 +194,7 @@ func (w *changes) check() {
 // sizeOf is how many voters a set has.
 func (w *changes) sizeOf(set uint64) int {
 	size := 0
-	for _, e := range w.events[:set] {
+	for _, e := range w.log.events[:set] {
 		switch e.(type) {
 		case event.VoterAdded:
 			size++
@@ -254,7 +242,7 @@ func (w *changes) pass(d time.Duration, links []bool) {
 
 func (w *changes) clone() *changes {
 	c := *w
-	c.holder, c.node, c.ledger, c.controller = w.holder.Clone(), w.node.Clone(), w.ledger.Clone(), w.controller.Clone()
+	c.holder, c.node, c.log, c.controller = w.holder.Clone(), w.node.Clone(), w.log.copied(), w.controller.Clone()
 	c.voters = slices.Clone(w.voters)
 	for i := range c.voters {
 		c.voters[i].machine = w.voters[i].machine.Clone()
@@ -272,23 +260,23 @@ func (w *changes) Steps() (steps []Step) {
 		}})
 	}
 	for i, v := range w.voters {
-		if v.machine.Ledger.Sequence() < w.head() {
+		if v.machine.Ledger.Sequence() < w.log.head() {
 			add(v.id+" folds the next fact", func(w *changes) {
 				at := w.voters[i].machine.Ledger.Sequence()
-				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log[at:at+1]), nil)
+				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries[at:at+1]), nil)
 			})
 		}
 		if w.restarts < w.options.Restarts {
 			add(v.id+" restarts, and has folded only the first set", func(w *changes) {
 				w.restarts++
 				w.startVoter(i)
-				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log[:w.ready]), nil)
+				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries[:w.ready]), nil)
 			})
 		}
 	}
-	if at := w.node.Sequence(); at < w.head() {
+	if at := w.node.Sequence(); at < w.log.head() {
 		add("the node folds the next fact", func(w *changes) {
-			w.node.ApplyEntry(w.log[at])
+			w.node.ApplyEntry(w.log.entries[at])
 			w.nodeDid(w.holder.Fold(w.now, lease.MembershipOf(w.node)), nil)
 			w.nodeDid(w.holder.Report(w.now, at+1, at+1), nil)
 		})
@@ -320,13 +308,13 @@ func (w *changes) addFacts(add func(string, func(*changes))) {
 		}
 	}
 	done := 0
-	for _, e := range w.events[w.ready:] {
+	for _, e := range w.log.events[w.ready:] {
 		switch e.(type) {
 		case event.VoterAdded, event.VoterRemoved:
 			done++
 		}
 	}
-	if _, before := w.ledger.FormerVoters(); done < len(w.options.Then) && before == 0 {
+	if _, before := w.log.ledger.FormerVoters(); done < len(w.options.Then) && before == 0 {
 		change := w.options.Then[done]
 		add("the voters become "+change, func(w *changes) {
 			if change[1:] == "+" {
@@ -342,10 +330,10 @@ func (w *changes) addFacts(add func(string, func(*changes))) {
 func (w *changes) isNews(e event.Event) bool {
 	switch e := e.(type) {
 	case event.VotersSettled:
-		_, before := w.ledger.FormerVoters()
+		_, before := w.log.ledger.FormerVoters()
 		return before != 0
 	case event.NodeFailed:
-		_, _, runs := w.ledger.Running(e.Address)
+		_, _, runs := w.log.ledger.Running(e.Address)
 		return runs
 	}
 	return true
@@ -354,9 +342,9 @@ func (w *changes) isNews(e event.Event) bool {
 // Canonical implements World.
 func (w *changes) Canonical() []byte {
 	return lease.Encode(func(c *lease.Canon) {
-		for at := w.ready; at < len(w.log); at++ {
+		for at := w.ready; at < len(w.log.entries); at++ {
 			c.Sequence(uint64(at + 1))
-			c.Text(w.log[at].Type + w.log[at].Entity)
+			c.Text(w.log.entries[at].Type + w.log.entries[at].Entity)
 		}
 		c.Number(uint64(w.restarts))
 		w.holder.Describe(c, w.now)
