@@ -27,11 +27,12 @@ type Host struct {
 	prefixes   []netip.Prefix
 	key        ed25519.PrivateKey
 
-	nodeDisk  nodeDisk
-	voterDisk lease.VoterDisk
-	disks     int  // that its voter has lost
-	starts    int  // of processes, to tell them apart
-	frozen    bool // its processes stand still
+	nodeDisk    nodeDisk
+	voterDisk   lease.VoterDisk
+	disks       int // that its voter has lost
+	starts      int // of node processes, to tell them apart
+	voterStarts int
+	frozen      bool // its processes stand still
 }
 
 type roles struct{ node, voter, controller bool }

@@ -44,8 +44,11 @@ func (p *voterProcess) open() {
 		if h.voterDisk.Log != head.ID {
 			h.voterDisk = lease.VoterDisk{Voter: h.voterDisk.Voter, Log: head.ID}
 		}
+		h.voterStarts++
 		sign := func(message []byte) []byte { return ed25519.Sign(h.key, message) }
-		p.machine = lease.NewVotingReplica(h.voterDisk, h.world.options.Timing, sign, h.now(), fresh)
+		p.machine = lease.NewVotingReplica(h.voterDisk, h.world.options.Timing, sign, lease.VoterStart{
+			Now: h.now(), Serial: uint64(h.voterStarts) << 32, Fresh: fresh,
+		})
 		p.do(func() { p.perform(p.machine.Wake(h.now())) })
 		p.log.Follow(0, func(e log.Entry) {
 			p.do(func() { p.perform(p.machine.Folded(h.now(), []log.Entry{e})) })

@@ -113,10 +113,12 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 		c.Flag(p.resigned)
 		for _, s := range p.suspects {
 			if s.until > now {
+				c.Flag(true)
 				c.Text(s.voter)
 				c.Ahead(s.until, now)
 			}
 		}
+		c.Flag(false)
 		c.Rank("renewal "+of, p.number)
 		c.Sequence(p.folded)
 		c.Sequence(p.applied)
@@ -130,11 +132,13 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 		c.Rank("change "+id, p.heard)
 		for _, s := range p.sent {
 			if left := s.at.Add(v.timing.promised()); left >= now {
+				c.Flag(true)
 				c.Rank("serial "+id+" "+of, s.serial)
 				c.Ahead(left, now)
 				c.Rank("change "+id, s.told)
 			}
 		}
+		c.Flag(false)
 		c.Rank("serial "+id+" "+of, p.serial)
 	}
 	c.Rank("change "+id, v.changes)
@@ -172,11 +176,14 @@ func (h *Holder) Describe(c *Canon, now Instant) {
 	}
 	for _, s := range h.sentAt {
 		if end := s.at.Add(h.timing.held()); end > now {
+			c.Flag(true)
 			c.Rank("renewal "+of, s.number)
 			c.Ahead(end, now)
 		}
 	}
+	c.Flag(false)
 	c.Rank("renewal "+of, h.number)
+	c.Number(uint64(len(h.heard)))
 	for _, x := range h.heard {
 		c.Text(x.voter)
 		c.Rank("serial "+x.voter+" "+of, x.serial)
@@ -191,11 +198,13 @@ func (h *Holder) DescribeKnown(c *Canon) {
 	c.Incarnation(h.who)
 	c.Sequence(h.folded)
 	c.Sequence(h.applied)
+	c.Number(uint64(len(h.votes)))
 	for _, v := range h.votes {
 		c.Text(v.Voter)
 		c.Sequence(v.Set)
 		c.Incarnation(v.Dead)
 	}
+	c.Number(uint64(len(h.progress)))
 	for _, p := range h.progress {
 		c.Incarnation(p.Who)
 		c.Sequence(p.Folded)
@@ -223,10 +232,12 @@ func (a Answer) Describe(c *Canon) {
 	c.Rank("renewal "+of, a.Number)
 	c.Sequence(a.Set)
 	c.Flag(a.Granted)
+	c.Number(uint64(len(a.Votes)))
 	for _, v := range a.Votes {
 		c.Incarnation(v.Dead)
 		c.Sequence(v.Set)
 	}
+	c.Number(uint64(len(a.Progress)))
 	for _, p := range a.Progress {
 		c.Incarnation(p.Who)
 		c.Sequence(p.Folded)

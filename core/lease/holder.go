@@ -146,7 +146,7 @@ func (h *Holder) Answered(now Instant, a Answer) HolderReady {
 	if !found {
 		h.heard = slices.Insert(h.heard, i, heard{voter: a.Voter})
 	}
-	h.heard[i].serial = a.Serial // the newest to arrive: a voter that has restarted counts from 1
+	h.heard[i].serial = a.Serial // the newest to arrive: a voter that has restarted counts from another number
 	for _, vote := range a.Votes {
 		h.take(vote)
 	}

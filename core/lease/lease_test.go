@@ -142,7 +142,7 @@ func (w *world) send(from, to string, deliver func()) {
 }
 
 func (w *world) startVoter(v *hostedVoter) {
-	v.machine = NewVoter(v.disk, w.timing, signer(v.id), v.clock.at(w.now), false)
+	v.machine = NewVoter(v.disk, w.timing, signer(v.id), VoterStart{Now: v.clock.at(w.now), Serial: w.random.Uint64() >> 1})
 	w.voterDid(v, v.machine.Fold(v.clock.at(w.now), w.members, nil))
 }
 

@@ -87,7 +87,7 @@ type Answer struct {
 	Log      string
 	Voter    string
 	To       Incarnation
-	Serial   uint64 // counts the voter's answers to this incarnation, from 1 at each start of the voter
+	Serial   uint64 // counts the voter's answers to this incarnation, at each start of the voter from another number
 	Number   uint64 // of the renewal that it answers; 0 for none
 	Set      uint64 // of that renewal
 	Granted  bool   // the voter promises; else it only says that it hears

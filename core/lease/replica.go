@@ -12,8 +12,8 @@ type VotingReplica struct {
 }
 
 // NewVotingReplica starts a voter on a log that it reads from its first fact.
-func NewVotingReplica(disk VoterDisk, timing Timing, sign func(message []byte) []byte, now Instant, fresh bool) *VotingReplica {
-	r := &VotingReplica{NewVoter(disk, timing, sign, now, fresh), ledger.New(disk.Log)}
+func NewVotingReplica(disk VoterDisk, timing Timing, sign func(message []byte) []byte, start VoterStart) *VotingReplica {
+	r := &VotingReplica{NewVoter(disk, timing, sign, start), ledger.New(disk.Log)}
 	r.Ledger.TrackLists()
 	return r
 }

@@ -60,7 +60,7 @@ func TestGrantsOfDifferentSetsNeverAddUp(t *testing.T) {
 }
 
 func testVoter(disk VoterDisk) *Voter {
-	return NewVoter(disk, Default, func([]byte) []byte { return nil }, start, false)
+	return NewVoter(disk, Default, func([]byte) []byte { return nil }, VoterStart{Now: start})
 }
 
 // granted lets a node renew twice, so that it has heard the voter the second time.
@@ -92,6 +92,26 @@ func TestARestartedVoterDoesNothingBeforeItHasFoldedAsFarAsBefore(t *testing.T) 
 	again.Fold(late, memberships(9, setOfThree(8)), nil)
 	if !granted(again, one, 8, late+2, Default.Lease) {
 		t.Error("having folded again it does not grant")
+	}
+}
+
+// A node echoes the last serial that it heard, for as long as a link carries only its own words. A voter that counted from
+// the same number at each start would come by it, and take the node for one that hears.
+func TestWhatANodeHeardOfAnEarlierProcessProvesNothing(t *testing.T) {
+	before := testVoter(VoterDisk{Voter: "a", Log: "log"})
+	before.Fold(start, memberships(9, setOfThree(4)), nil)
+	renew := Renew{Log: "log", Set: 4, From: one, Lease: Default.Lease}
+	for range 3 {
+		renew.Number++
+		renew.Heard = before.Renewed(start, renew).Answers[0].Serial
+	}
+	again := NewVoter(VoterDisk{Voter: "a", Log: "log"}, Default, nil, VoterStart{Now: start, Serial: 1 << 32})
+	again.Fold(start, memberships(9, setOfThree(4)), nil)
+	for range 9 {
+		renew.Number++
+		if again.Renewed(start, renew).Answers[0].Granted {
+			t.Fatalf("renewal %d says what an earlier process said, and is granted", renew.Number)
+		}
 	}
 }
 

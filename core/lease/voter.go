@@ -28,19 +28,20 @@ type VoterReady struct {
 
 // Voter is the machine of one voter.
 type Voter struct {
-	timing     Timing
-	sign       func(message []byte) []byte
-	disk       VoterDisk
-	membership Membership
-	peers      []*peer // by incarnation: those that are not out, as far as is known
-	quiet      Instant // until then it neither grants nor votes: it came from another log
-	heardNode  Instant // when it last heard any node
-	changes    uint64  // counts changes of anyone's progress
-	pushAt     Instant // when changes go out unasked
-	wordAt     Instant // when the next word is due
-	wake       Instant
-	signed     []Vote // its votes under the set of signedSet
-	signedSet  uint64
+	timing      Timing
+	sign        func(message []byte) []byte
+	disk        VoterDisk
+	firstSerial uint64
+	membership  Membership
+	peers       []*peer // by incarnation: those that are not out, as far as is known
+	quiet       Instant // until then it neither grants nor votes: it came from another log
+	heardNode   Instant // when it last heard any node
+	changes     uint64  // counts changes of anyone's progress
+	pushAt      Instant // when changes go out unasked
+	wordAt      Instant // when the next word is due
+	wake        Instant
+	signed      []Vote // its votes under the set of signedSet
+	signedSet   uint64
 }
 
 // peer is what a voter knows of an incarnation.
@@ -82,15 +83,25 @@ const (
 	maxProgress = 24               // entries of one answer: it fits a datagram of 1,400 bytes with some votes
 )
 
-// NewVoter starts a voter from its disk. It promises from now on what it may have promised before. fresh: it comes from
-// another log, whose promises still run, and neither grants nor votes for as long as they may.
-func NewVoter(disk VoterDisk, timing Timing, sign func(message []byte) []byte, now Instant, fresh bool) *Voter {
-	v := &Voter{timing: timing, sign: sign, disk: disk, quiet: now, heardNode: now, pushAt: Never, wordAt: Never, wake: Never}
-	if fresh {
+// VoterStart is what a start of a voter brings along.
+type VoterStart struct {
+	Now    Instant
+	Serial uint64 // answers count from it: far from those of earlier processes, as a random number is, since nodes echo them
+	Fresh  bool   // it comes from another log, whose promises still run, and neither grants nor votes for as long as they may
+}
+
+// NewVoter starts a voter from its disk. It promises from now on what it may have promised before.
+func NewVoter(disk VoterDisk, timing Timing, sign func(message []byte) []byte, start VoterStart) *Voter {
+	now := start.Now
+	v := &Voter{
+		timing: timing, sign: sign, disk: disk, firstSerial: start.Serial, quiet: now, heardNode: now,
+		pushAt: Never, wordAt: Never, wake: Never,
+	}
+	if start.Fresh {
 		v.quiet = now.Add(timing.promised())
 	}
 	for _, who := range disk.Dead {
-		v.peers = append(v.peers, &peer{who: who, voted: true})
+		v.peers = append(v.peers, &peer{who: who, voted: true, serial: start.Serial})
 	}
 	return v
 }
@@ -435,7 +446,7 @@ func (v *Voter) peer(who Incarnation) (*peer, bool) {
 
 // add begins to promise to an incarnation that the voter hears of for the first time.
 func (v *Voter) add(who Incarnation, now Instant) *peer {
-	p := &peer{who: who, until: now.Add(v.timing.promised())}
+	p := &peer{who: who, until: now.Add(v.timing.promised()), serial: v.firstSerial}
 	i, _ := slices.BinarySearchFunc(v.peers, who, func(p *peer, who Incarnation) int { return p.who.Compare(who) })
 	v.peers = slices.Insert(v.peers, i, p)
 	return p

@@ -102,7 +102,9 @@ func trueTime(i lease.Instant, rate time.Duration) time.Duration {
 
 func (w *leases) start(i int) {
 	v := &w.voters[i]
-	v.machine = lease.NewVoter(v.disk, w.options.Timing, func([]byte) []byte { return nil }, w.voterClock(), false)
+	v.machine = lease.NewVoter(v.disk, w.options.Timing, func([]byte) []byte { return nil }, lease.VoterStart{
+		Now: w.voterClock(), Serial: uint64(w.restarts) << 32,
+	})
 	w.voterDid(i, v.machine.Fold(w.voterClock(), membership(w.options.Voters), nil))
 }
 

@@ -129,7 +129,7 @@ func (w *changes) links(carry int) []bool {
 func (w *changes) startVoter(i int) {
 	v := &w.voters[i]
 	sign := func(message []byte) []byte { return signedInChanges(v.id, message) }
-	v.machine = lease.NewVotingReplica(v.disk, changesTiming, sign, w.now, false)
+	v.machine = lease.NewVotingReplica(v.disk, changesTiming, sign, lease.VoterStart{Now: w.now, Serial: uint64(w.restarts) << 32})
 	v.wake = lease.Never
 }
 
