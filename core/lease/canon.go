@@ -6,8 +6,8 @@ import (
 )
 
 // Canon writes states of machines such that two that behave alike from here on have the same bytes: instants count from
-// now and not beyond where they matter, and numbers that only compare with each other are ranks. It is called twice with
-// the same machines and messages: numbers are collected first, then written.
+// now and not beyond where they matter, numbers that only compare with each other are ranks, and what nothing refers to any more
+// is left out. It is called twice with the same machines and messages: numbers are collected first, then written.
 type Canon struct {
 	Bytes   []byte
 	writing bool
@@ -35,6 +35,21 @@ func (c *Canon) Rank(space string, number uint64) {
 	case number > 0 && !found:
 		c.numbers[space] = slices.Insert(all, i, number)
 	}
+}
+
+// Refers tells whether a number was ranked in a space: whether anything refers to what bears it.
+func (c *Canon) Refers(space string, number uint64) bool {
+	_, found := slices.BinarySearch(c.numbers[space], number)
+	return c.writing && found
+}
+
+// Among writes how many numbers ranked in a space are not greater.
+func (c *Canon) Among(space string, number uint64) {
+	i, found := slices.BinarySearch(c.numbers[space], number)
+	if found {
+		i++
+	}
+	c.Number(uint64(i))
 }
 
 // Number writes a number as it is.
@@ -119,7 +134,7 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 			}
 		}
 		c.Flag(false)
-		c.Rank("renewal "+of, p.number)
+		c.Among("renewal to "+id+" "+of, p.number)
 		c.Sequence(p.folded)
 		c.Sequence(p.applied)
 		c.Sequence(p.behind)
@@ -128,20 +143,19 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 			c.Ahead(p.behindSince.Add(patience), now)
 		}
 		c.Rank("change "+id, p.changed)
-		c.Rank("change "+id, p.told)
-		c.Rank("change "+id, p.heard)
+		c.Flag(p.told < v.changes)
+		c.Among("change "+id, p.heard)
 		for _, s := range p.sent {
-			if left := s.at.Add(v.timing.promised()); left >= now {
+			left := s.at.Add(v.timing.promised())
+			if left >= now && c.Refers("serial "+id+" "+of, s.serial) {
 				c.Flag(true)
 				c.Rank("serial "+id+" "+of, s.serial)
 				c.Ahead(left, now)
-				c.Rank("change "+id, s.told)
+				c.Among("change "+id, s.told)
 			}
 		}
 		c.Flag(false)
-		c.Rank("serial "+id+" "+of, p.serial)
 	}
-	c.Rank("change "+id, v.changes)
 }
 
 // Clone makes an independent copy.
@@ -167,22 +181,17 @@ func (h *Holder) Describe(c *Canon, now Instant) {
 	for _, t := range h.tracks() {
 		c.Sequence(t.set.Version)
 		for _, number := range t.granted {
-			if slices.ContainsFunc(h.sentAt, func(s renewalSent) bool { return s.number == number && s.at.Add(h.timing.held()) > now }) {
-				c.Rank("renewal "+of, number)
-			} else {
-				c.Number(0)
-			}
+			c.Rank("renewal "+of, h.ifLasts(number, now))
 		}
 	}
 	for _, s := range h.sentAt {
-		if end := s.at.Add(h.timing.held()); end > now {
+		if end := s.at.Add(h.timing.held()); end > now && c.Refers("renewal "+of, s.number) {
 			c.Flag(true)
 			c.Rank("renewal "+of, s.number)
 			c.Ahead(end, now)
 		}
 	}
 	c.Flag(false)
-	c.Rank("renewal "+of, h.number)
 	c.Number(uint64(len(h.heard)))
 	for _, x := range h.heard {
 		c.Text(x.voter)
@@ -191,6 +200,14 @@ func (h *Holder) Describe(c *Canon, now Instant) {
 	c.Ahead(h.renewAt, now)
 	c.Ahead(h.wake, now)
 	h.DescribeKnown(c)
+}
+
+// ifLasts is the number of a renewal under which a lease may still run, or else 0.
+func (h *Holder) ifLasts(number uint64, now Instant) uint64 {
+	if slices.ContainsFunc(h.sentAt, func(s renewalSent) bool { return s.number == number && s.at.Add(h.timing.held()) > now }) {
+		return number
+	}
+	return 0
 }
 
 // DescribeKnown writes what a holder knows and has said, but not how its lease stands.
@@ -219,6 +236,7 @@ func (m Renew) Describe(c *Canon, voter string) {
 	c.Sequence(m.Set)
 	c.Incarnation(m.From)
 	c.Rank("renewal "+of, m.Number)
+	c.Rank("renewal to "+voter+" "+of, m.Number)
 	c.Rank("serial "+voter+" "+of, m.Heard)
 	c.Sequence(m.Folded)
 	c.Sequence(m.Applied)

@@ -69,6 +69,7 @@ func (m *Machine) Describe(c *lease.Canon) {
 	for _, who := range m.proven {
 		c.Sequence(who.Join)
 	}
+	c.Flag(false)
 	m.vips.Scan(func(v *vip) bool {
 		c.Text(string(v.addr.AsSlice()))
 		c.Number(uint64(v.stage))
@@ -82,4 +83,28 @@ func (m *Machine) Describe(c *lease.Canon) {
 		}
 		return true
 	})
+}
+
+// DescribeLease writes how the node's lease or its joining stands in time. It leaves out since when an incarnation runs: that
+// decides only how long a node waits that joins for the third time.
+func (m *Machine) DescribeLease(c *lease.Canon) {
+	c.Number(uint64(m.deaths))
+	c.Ahead(m.resignAt, m.now)
+	c.Ahead(m.silenceAt, m.now)
+	if m.phase == running {
+		m.holder.Describe(c, m.now)
+		m.vips.Scan(func(v *vip) bool {
+			if v.stage == probing {
+				c.Number(uint64(v.sent))
+				c.Ahead(v.next, m.now)
+			}
+			return true
+		})
+		return
+	}
+	c.Ahead(m.greeting.nextAt, m.now)
+	for _, h := range m.greeting.heard {
+		c.Text(h.voter)
+		c.Ahead(h.at.Add(m.timing.Lease), m.now)
+	}
 }

@@ -1,12 +1,17 @@
 package explore
 
 import (
+	"bytes"
+	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
 	"viplog/core/event"
+	"viplog/core/lease"
 	"viplog/core/ledger"
 	"viplog/core/log"
+	"viplog/core/node"
 )
 
 // factLog is the log of a small world, and what it adds up to. Copies share what is stored.
@@ -34,5 +39,108 @@ func (l *factLog) store(e event.Event) log.Entry {
 	return entry
 }
 
+// holds tells whether a fact is in the log already: what is proposed is not appended twice.
+func (l *factLog) holds(e event.Event) bool {
+	record, err := event.Encode(e)
+	if err != nil {
+		panic("explore: " + err.Error())
+	}
+	return slices.ContainsFunc(l.entries, func(known log.Entry) bool { return bytes.Equal(known.Data, record.Data) })
+}
+
 // copied is the same log for another world. It counts as a write.
 func (l *factLog) copied() factLog { return factLog{l.entries, l.events, l.ledger.Clone()} }
+
+const exploredLog = "explored"
+
+var (
+	exploredAddress = netip.AddrFrom4([4]byte{192, 0, 2, 1})
+	exploredKey     = ledger.ServiceKey{Namespace: "default", Name: "web"}
+)
+
+func exploredNode(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + i)}) }
+
+// exploredCluster declares nodes; the facts of the pool and of the Service give exploredAddress to it.
+func exploredCluster(nodes int) event.Event {
+	cluster := event.ClusterConfigured{
+		Name: "explored", ClusterType: "user", ControlPlaneLBPort: 443, ControlPlaneVIP: netip.AddrFrom4([4]byte{10, 0, 0, 250}),
+		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/20")},
+	}
+	for i := range nodes {
+		cluster.Nodes = append(cluster.Nodes, event.DeclaredNode{Address: exploredNode(i), Role: event.RoleLoadBalancer})
+	}
+	return cluster
+}
+
+func exploredPool() event.Event {
+	return event.PoolAdded{Pool: event.Pool{Name: "pool", Addresses: []string{exploredAddress.String() + "/32"}}}
+}
+
+func exploredService() event.Event {
+	return event.ServiceApplied{
+		Namespace: exploredKey.Namespace, Name: exploredKey.Name, Source: "explore", UID: "1", Families: []string{event.FamilyIPv4},
+		FamilyPolicy: event.SingleStack, TrafficPolicy: event.TrafficCluster,
+	}
+}
+
+// toggleService deletes the Service, or applies it if there is none.
+func (l *factLog) toggleService() event.Event {
+	if _, there := l.ledger.ServiceSpec(exploredKey); there {
+		return event.ServiceDeleted{Namespace: exploredKey.Namespace, Name: exploredKey.Name, Source: "explore"}
+	}
+	return exploredService()
+}
+
+// exploredIdentity is that of a node's process which starts when the log holds so many facts.
+func exploredIdentity(i, boots int, head uint64) node.Identity {
+	return node.Identity{
+		Address: exploredNode(i), Name: fmt.Sprint("n", i+1), MachineID: fmt.Sprint("m", i), Rules: ledger.RulesKnown,
+		Boot: fmt.Sprint(boots), Start: fmt.Sprint("after ", head),
+	}
+}
+
+// describe writes what decides how nodes go on that have folded at least what base has: its lists, and the facts since.
+func (l *factLog) describe(c *lease.Canon, base *ledger.State) {
+	describeLedger(c, base)
+	for at := base.Sequence(); at < l.head(); at++ {
+		c.Sequence(at + 1)
+		c.Text(l.entries[at].Type)
+		c.Text(l.entries[at].Entity)
+		describeFact(c, l.events[at])
+	}
+}
+
+// describeLedger writes what of a ledger decides what later facts do to the list.
+func describeLedger(c *lease.Canon, s *ledger.State) {
+	list, version := s.List(exploredAddress)
+	c.Sequence(s.Sequence())
+	c.Sequence(version)
+	c.Number(uint64(len(list)))
+	for _, who := range list {
+		c.Incarnation(who)
+	}
+	for _, n := range s.Nodes() {
+		c.Flag(n.Joined)
+		c.Flag(n.Drained)
+		c.Flag(len(s.InterfacesOf(n.Address)) > 0)
+		c.Sequence(n.Incarnation)
+	}
+	for _, who := range s.Live() {
+		c.Incarnation(who)
+	}
+	_, there := s.ServiceSpec(exploredKey)
+	c.Flag(there)
+}
+
+// describeFact writes which incarnation a fact is about, where that is not its own sequence.
+func describeFact(c *lease.Canon, e event.Event) {
+	switch fact := e.(type) {
+	case event.NodeFailed:
+		c.Sequence(fact.Incarnation)
+	case event.NodeLeft:
+		c.Sequence(fact.Incarnation)
+	case event.NodeChanged:
+		c.Sequence(fact.Incarnation)
+		c.Number(uint64(len(fact.Interfaces)))
+	}
+}

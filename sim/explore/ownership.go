@@ -1,13 +1,7 @@
 package explore
 
 import (
-	"bytes"
-	"crypto/ed25519"
-	"crypto/sha256"
-	"fmt"
-	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"viplog/core/event"
@@ -16,17 +10,24 @@ import (
 	"viplog/core/node"
 )
 
-// ownership is a world of nodes, a log and one address. Time stands still: a node holds its lease until it is down, as the
-// lemma allows at worst, and a voter may vote against whoever is down. What a node says is known at once, and heard whenever it
-// may be: that is every delay, loss and order, since what is heard only ever adds up.
+// ownership is a world of nodes, a log and one address. Time stands still: a node holds its lease until it is down or most
+// voters have voted against it, as the lemma allows at worst. What a node says is known at once, and heard whenever it may be:
+// that is every delay, loss and order, since what is heard only ever adds up.
 type ownership struct {
 	options OwnershipOptions
 	log     factLog
-	facts   []string // those after the set-up
+	facts   int // after the set-up
 	nodes   []ownedNode
 	said    []lease.Progress // by incarnation
-	voted   []lease.Incarnation
+	ballots []ballot
+	refused lease.Incarnation // whom nobody grants anything just now
 	crashes int
+}
+
+// ballot is how many have voted against an incarnation. Which ones they are does not matter: votes are counted by incarnation.
+type ballot struct {
+	who   lease.Incarnation
+	votes int
 }
 
 type ownedNode struct {
@@ -46,6 +47,7 @@ type ownedNode struct {
 // OwnershipOptions is the size of a world of ownership.
 type OwnershipOptions struct {
 	Nodes     int
+	Voters    int  // at least 1
 	Facts     int  // after the set-up
 	Crashes   int  // in all
 	Snapshots bool // a node may go on from a snapshot
@@ -53,33 +55,17 @@ type OwnershipOptions struct {
 	Repeats   bool // a NodeJoined whose answer was lost may be stored again
 }
 
-const ownershipLog = "explored"
-
-var (
-	exploredAddress = netip.AddrFrom4([4]byte{192, 0, 2, 1})
-	exploredVoter   = func() ed25519.PrivateKey {
-		seed := sha256.Sum256([]byte("the voter of explored worlds"))
-		return ed25519.NewKeyFromSeed(seed[:])
-	}()
-	exploredSet    = uint64(3) // the sequence of its VoterAdded
-	exploredTiming = lease.Default
-)
-
-func exploredNode(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + i)}) }
-
 // Ownership is a world in which never two nodes announce an address, and in which at rest the owner does.
 func Ownership(o OwnershipOptions) World {
-	w := &ownership{options: o, nodes: make([]ownedNode, o.Nodes), log: newFactLog(ownershipLog)}
-	cluster := event.ClusterConfigured{
-		Name: "explored", ClusterType: "user", ControlPlaneLBPort: 443, ControlPlaneVIP: netip.AddrFrom4([4]byte{10, 0, 0, 250}),
-		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/20")},
+	w := &ownership{options: o, nodes: make([]ownedNode, o.Nodes), log: newFactLog(exploredLog)}
+	w.store(exploredCluster(o.Nodes))
+	w.store(exploredPool())
+	for i := range o.Voters {
+		w.store(exploredVoter(voterName(i)))
+		if i > 0 {
+			w.store(event.VotersSettled{Set: w.log.head()})
+		}
 	}
-	for i := range o.Nodes {
-		cluster.Nodes = append(cluster.Nodes, event.DeclaredNode{Address: exploredNode(i), Role: event.RoleLoadBalancer})
-	}
-	w.store(cluster)
-	w.store(event.PoolAdded{Pool: event.Pool{Name: "pool", Addresses: []string{exploredAddress.String() + "/32"}}})
-	w.store(event.VoterAdded{ID: "v", Address: exploredNode(0), Key: exploredVoter.Public().(ed25519.PublicKey)})
 	for i := range o.Nodes {
 		w.start(i, true)
 		w.storeProposal(i)
@@ -87,7 +73,7 @@ func Ownership(o OwnershipOptions) World {
 	}
 	w.store(exploredService())
 	w.rest()
-	w.facts = nil
+	w.facts = 0
 	return w
 }
 
@@ -117,15 +103,9 @@ func (w *ownership) rest() {
 	panic("explore: the set-up does not come to rest")
 }
 
-func exploredService() event.Event {
-	return event.ServiceApplied{
-		Namespace: "default", Name: "web", Source: "explore", UID: "1", Families: []string{event.FamilyIPv4},
-		FamilyPolicy: event.SingleStack, TrafficPolicy: event.TrafficCluster,
-	}
-}
-
 func (w *ownership) store(e event.Event) {
-	w.facts = append(slices.Clip(w.facts), string(w.log.store(e).Data))
+	w.log.store(e)
+	w.facts++
 }
 
 // start starts a node's process: it folds what the log holds, and is heard.
@@ -134,20 +114,13 @@ func (w *ownership) start(i int, boots bool) {
 	if boots {
 		n.boots++
 	}
-	identity := node.Identity{
-		Address: exploredNode(i), Name: fmt.Sprint("n", i+1), MachineID: fmt.Sprint("m", i), Rules: ledger.RulesKnown,
-		Boot: fmt.Sprint(n.boots), Start: fmt.Sprint("after ", w.log.head()),
-	}
 	if n.now == 0 {
 		n.now = lease.Instant(time.Hour)
 	}
-	n.machine = node.New(identity, exploredTiming, ownershipLog, n.disk)
-	n.machine.VerifyBy(isSignedByExplored)
+	n.machine = node.New(exploredIdentity(i, n.boots, w.log.head()), lease.Default, exploredLog, n.disk)
+	n.machine.VerifyBy(isSignedVote)
 	n.heard, n.votes, n.proposed = nil, 0, nil
-	w.step(i, node.Linked{Interfaces: []event.Interface{{
-		Name: "eth0", MAC: fmt.Sprintf("02:00:00:00:00:%02x", i+1), Up: true,
-		Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParsePrefix("192.0.2.0/24")},
-	}}})
+	w.step(i, node.Linked{Interfaces: exploredInterfaces(i)})
 	w.step(i, node.Folded{Entries: w.log.entries})
 	w.step(i, node.HeadRead{Last: w.log.head()})
 }
@@ -164,12 +137,7 @@ func (w *ownership) step(i int, in node.Input) {
 		if ready.Persist != nil {
 			n.disk = *ready.Persist
 		}
-		if slices.Contains(ready.Stop, exploredAddress) {
-			n.answers = false
-		}
-		if slices.ContainsFunc(ready.Start, func(s node.Served) bool { return s.Address == exploredAddress }) {
-			n.answers = true
-		}
+		n.answers = answersAfter(n.answers, ready)
 		if ready.Propose != nil {
 			n.proposed = ready.Propose
 		}
@@ -181,8 +149,8 @@ func (w *ownership) step(i int, in node.Input) {
 			m := r.Renew
 			n.serial++
 			answer := lease.Answer{
-				Log: ownershipLog, Voter: r.Voter, To: m.From, Serial: n.serial, Number: m.Number, Set: m.Set,
-				Granted: m.From.Join > 0 && !slices.Contains(w.voted, m.From),
+				Log: exploredLog, Voter: r.Voter, To: m.From, Serial: n.serial, Number: m.Number, Set: m.Set,
+				Granted: m.From.Join > 0 && w.grants(r.Voter, m.From),
 			}
 			w.says(m)
 			inputs = append(inputs, node.Answered{Answer: answer})
@@ -218,18 +186,18 @@ func (w *ownership) foldNext(i int) {
 func (w *ownership) hasNews(i int) bool {
 	n := &w.nodes[i]
 	_, runs := n.machine.Incarnation()
-	return runs && (n.votes < len(w.voted) || !slices.Equal(n.heard, w.said))
+	return runs && (n.votes < w.votes() || !slices.Equal(n.heard, w.said))
 }
 
 // hear tells a node all that the others have said, and the votes.
 func (w *ownership) hear(i int) {
 	n := &w.nodes[i]
 	me, _ := n.machine.Incarnation()
-	n.heard, n.votes = w.said, len(w.voted)
+	n.heard, n.votes = w.said, w.votes()
 	n.serial++
-	answer := lease.Answer{Log: ownershipLog, Voter: "v", To: me, Serial: n.serial, Progress: w.said}
-	for _, who := range w.voted {
-		answer.Votes = append(answer.Votes, lease.Vote{Voter: "v", Set: exploredSet, Dead: who, Signature: signedByExplored(who)})
+	answer := lease.Answer{Log: exploredLog, Voter: voterName(0), To: me, Serial: n.serial, Progress: w.said}
+	for _, b := range w.ballots {
+		answer.Votes = append(answer.Votes, w.signed(b)...)
 	}
 	w.step(i, node.Answered{Answer: answer})
 }
@@ -248,21 +216,60 @@ func (w *ownership) hearAtOnce() {
 	}
 }
 
-// signedByExplored signs once and remembers it: worlds sign the same votes again and again.
-func signedByExplored(who lease.Incarnation) []byte {
-	if known, ok := exploredSignatures.Load(who); ok {
-		return known.([]byte)
+// votesOn counts the votes against an incarnation: those of A, of A and B, and so on.
+func (w *ownership) votesOn(who lease.Incarnation) int {
+	for _, b := range w.ballots {
+		if b.who == who {
+			return b.votes
+		}
 	}
-	signature := ed25519.Sign(exploredVoter, event.VoteMessage(ownershipLog, who.Node, who.Join, exploredSet))
-	exploredSignatures.Store(who, signature)
-	return signature
+	return 0
 }
 
-var exploredSignatures sync.Map // by incarnation
+func (w *ownership) votes() (all int) {
+	for _, b := range w.ballots {
+		all += b.votes
+	}
+	return all
+}
 
-// isSignedByExplored compares with what the voter signs; checking the signature costs more than all else.
-func isSignedByExplored(v lease.Vote) bool {
-	return v.Set == exploredSet && bytes.Equal(v.Signature, signedByExplored(v.Dead))
+func (w *ownership) majority() int { return w.options.Voters/2 + 1 }
+
+func (w *ownership) isDead(who lease.Incarnation) bool { return w.votesOn(who) >= w.majority() }
+
+func (w *ownership) grants(voter string, who lease.Incarnation) bool {
+	return who != w.refused && int(voter[0]-'A') >= w.votesOn(who)
+}
+
+func (w *ownership) vote(who lease.Incarnation, votes int) {
+	for i, b := range w.ballots {
+		if b.who == who {
+			w.ballots[i].votes = votes
+			return
+		}
+	}
+	w.ballots = append(w.ballots, ballot{who, votes})
+}
+
+// signed are the votes of a ballot.
+func (w *ownership) signed(b ballot) (all []lease.Vote) {
+	_, set := w.log.ledger.Voters()
+	for i := range b.votes {
+		voter := voterName(i)
+		all = append(all, lease.Vote{Voter: voter, Set: set, Dead: b.who, Signature: signedVote(voter, b.who, set)})
+	}
+	return all
+}
+
+// refuse lets an incarnation lose its lease: all voters refuse it for as long as that takes.
+func (w *ownership) refuse(i int, who lease.Incarnation) {
+	n := &w.nodes[i]
+	w.refused = who
+	for n.machine != nil && n.machine.LeasedUntil() > n.now {
+		n.now = max(n.wake, n.now)
+		w.step(i, node.Woken{})
+	}
+	w.refused = lease.Incarnation{}
 }
 
 // wait lets a second pass at a node: what it waits for by time alone is over then.
@@ -281,7 +288,7 @@ func (w *ownership) storeProposal(i int) {
 func (w *ownership) clone() *ownership {
 	c := *w
 	c.nodes = slices.Clone(w.nodes)
-	c.voted = slices.Clip(w.voted)
+	c.ballots = slices.Clone(w.ballots)
 	c.log = w.log.copied()
 	for i := range c.nodes {
 		if c.nodes[i].machine != nil {
@@ -295,22 +302,17 @@ func (w *ownership) clone() *ownership {
 func (w *ownership) Canonical() []byte {
 	base := w.slowest()
 	return lease.Encode(func(c *lease.Canon) {
-		describeLedger(c, base)
-		for at := base.Sequence(); at < w.log.head(); at++ {
-			c.Sequence(at + 1)
-			c.Text(w.log.entries[at].Type)
-			c.Text(w.log.entries[at].Entity)
-			describeFact(c, w.log.events[at])
-		}
-		c.Number(uint64(len(w.facts)))
+		w.log.describe(c, base)
+		c.Number(uint64(w.facts))
 		c.Number(uint64(w.crashes))
 		for _, p := range w.said {
 			c.Incarnation(p.Who)
 			c.Sequence(p.Folded)
 			c.Sequence(p.Applied)
 		}
-		for _, who := range w.voted {
-			c.Sequence(who.Join)
+		for _, b := range w.ballots {
+			c.Sequence(b.who.Join)
+			c.Number(uint64(b.votes))
 		}
 		for _, n := range w.nodes {
 			c.Flag(n.machine != nil)
@@ -324,7 +326,7 @@ func (w *ownership) Canonical() []byte {
 			c.Flag(n.answers)
 			c.Number(uint64(len(n.proposed)))
 			if len(n.proposed) > 0 {
-				c.Flag(w.isStored(n.proposed[0]))
+				c.Flag(w.log.holds(n.proposed[0]))
 			}
 			n.machine.Describe(c)
 		}
@@ -343,41 +345,6 @@ func (w *ownership) slowest() *ledger.State {
 		return w.log.ledger
 	}
 	return slowest
-}
-
-// describeLedger writes what of a ledger decides what later facts do to the list.
-func describeLedger(c *lease.Canon, s *ledger.State) {
-	list, version := s.List(exploredAddress)
-	c.Sequence(s.Sequence())
-	c.Sequence(version)
-	c.Number(uint64(len(list)))
-	for _, who := range list {
-		c.Incarnation(who)
-	}
-	for _, n := range s.Nodes() {
-		c.Flag(n.Joined)
-		c.Flag(n.Drained)
-		c.Flag(len(s.InterfacesOf(n.Address)) > 0)
-		c.Sequence(n.Incarnation)
-	}
-	for _, who := range s.Live() {
-		c.Incarnation(who)
-	}
-	_, there := s.ServiceSpec(ledger.ServiceKey{Namespace: "default", Name: "web"})
-	c.Flag(there)
-}
-
-// describeFact writes which incarnation a fact is about, where that is not its own sequence.
-func describeFact(c *lease.Canon, e event.Event) {
-	switch fact := e.(type) {
-	case event.NodeFailed:
-		c.Sequence(fact.Incarnation)
-	case event.NodeLeft:
-		c.Sequence(fact.Incarnation)
-	case event.NodeChanged:
-		c.Sequence(fact.Incarnation)
-		c.Number(uint64(len(fact.Interfaces)))
-	}
 }
 
 // Violation implements World.
@@ -400,7 +367,7 @@ func (w *ownership) Violation() string {
 	}
 	if atRest && announcing == 0 {
 		list, _ := s.List(exploredAddress)
-		undecided := func(who lease.Incarnation) bool { return !w.runs(who) && !slices.Contains(w.voted, who) }
+		undecided := func(who lease.Incarnation) bool { return !w.runs(who) && !w.isDead(who) }
 		if slices.ContainsFunc(list, w.runs) && !slices.ContainsFunc(s.Live(), undecided) {
 			return "nobody announces the address, although everyone has folded and heard everything"
 		}

@@ -7,7 +7,6 @@ import (
 
 	"viplog/core/event"
 	"viplog/core/lease"
-	"viplog/core/ledger"
 	"viplog/core/node"
 )
 
@@ -21,7 +20,7 @@ func (w *ownership) Steps() (steps []Step) {
 			return next
 		}})
 	}
-	room := len(w.facts) < w.options.Facts
+	room := w.facts < w.options.Facts
 	for i := range w.nodes {
 		n, name := &w.nodes[i], fmt.Sprint("n", i+1)
 		if n.machine == nil {
@@ -42,7 +41,7 @@ func (w *ownership) Steps() (steps []Step) {
 		if n.machine.IsWaiting() {
 			add("a second passes at "+name, func(w *ownership) { w.wait(i) })
 		}
-		if len(n.proposed) > 0 && room && !w.isStored(n.proposed[0]) {
+		if len(n.proposed) > 0 && room && !w.log.holds(n.proposed[0]) {
 			add("the log stores "+event.TypeOf(n.proposed[0])+" of "+name, func(w *ownership) { w.storeProposal(i) })
 		}
 		if me, runs := n.machine.Incarnation(); runs && w.crashes < w.options.Crashes {
@@ -71,48 +70,57 @@ func (w *ownership) addCrashes(add func(string, func(*ownership)), i int, me lea
 	}
 	crash("'s agent crashes and restarts", func(w *ownership) { w.start(i, false) })
 	crash(" reboots", func(w *ownership) { w.start(i, true) })
-	crash(" crashes and is voted dead", func(w *ownership) { w.voted = append(w.voted, me) })
+	crash(" crashes and is voted dead", func(w *ownership) { w.vote(me, w.majority()) })
 }
 
-// isStored tells whether a proposal is the log's last word of its node already: it is not appended twice.
-func (w *ownership) isStored(e event.Event) bool {
-	record, err := event.Encode(e)
-	if err != nil {
-		panic("explore: " + err.Error())
-	}
-	return slices.Contains(w.facts, string(record.Data))
-}
-
-// addVotes lets the voter vote against incarnations that are down, and a controller tell the log.
+// addVotes lets voters vote, and a controller tell the log. With the vote that makes a majority an incarnation that runs loses
+// its lease.
 func (w *ownership) addVotes(add func(string, func(*ownership)), room bool) {
-	s := w.log.ledger
-	for _, who := range s.Live() {
-		voted := slices.Contains(w.voted, who)
-		switch {
-		case !voted && !w.runs(who):
-			add(fmt.Sprintf("the voter votes against %d", who.Join), func(w *ownership) { w.voted = append(w.voted, who) })
-		case voted && room:
-			add(fmt.Sprintf("the log stores NodeFailed of %d", who.Join), func(w *ownership) {
-				w.store(event.NodeFailed{
-					Address: who.Node, Incarnation: who.Join, Set: exploredSet,
-					Votes: []event.Vote{{Voter: "v", Signature: signedByExplored(who)}},
-				})
+	for _, who := range w.log.ledger.Live() {
+		votes := w.votesOn(who)
+		at, runs := w.runsAt(who)
+		name := fmt.Sprintf("%s votes against %d", voterName(votes), who.Join)
+		switch last := votes+1 == w.majority(); {
+		case w.isDead(who) && room:
+			add(fmt.Sprintf("the log stores NodeFailed of %d", who.Join), func(w *ownership) { w.store(w.failed(who)) })
+		case w.isDead(who):
+		case last && runs && w.options.Voters > 1:
+			add(name+", which has lost its lease", func(w *ownership) {
+				w.refuse(at, who)
+				w.vote(who, votes+1)
 			})
+		case !last || !runs:
+			add(name, func(w *ownership) { w.vote(who, votes+1) })
 		}
 	}
 }
 
-// runs tells whether an incarnation's process runs.
-func (w *ownership) runs(who lease.Incarnation) bool {
-	for _, n := range w.nodes {
+func (w *ownership) failed(who lease.Incarnation) event.Event {
+	signed := w.signed(ballot{who, w.votesOn(who)})
+	failed := event.NodeFailed{Address: who.Node, Incarnation: who.Join, Set: signed[0].Set}
+	for _, v := range signed {
+		failed.Votes = append(failed.Votes, event.Vote{Voter: v.Voter, Signature: v.Signature})
+	}
+	return failed
+}
+
+// runsAt is the node at which an incarnation's process runs.
+func (w *ownership) runsAt(who lease.Incarnation) (at int, runs bool) {
+	for i, n := range w.nodes {
 		if n.machine == nil {
 			continue
 		}
 		if me, runs := n.machine.Incarnation(); runs && me == who {
-			return true
+			return i, true
 		}
 	}
-	return false
+	return 0, false
+}
+
+// runs tells whether an incarnation's process runs.
+func (w *ownership) runs(who lease.Incarnation) bool {
+	_, runs := w.runsAt(who)
+	return runs
 }
 
 // addFacts lets an operator change lists in every way.
@@ -133,13 +141,8 @@ func (w *ownership) addFacts(add func(string, func(*ownership))) {
 			}
 		}
 	}
-	if _, there := s.ServiceSpec(ledger.ServiceKey{Namespace: "default", Name: "web"}); there {
-		add("the log stores ServiceDeleted", func(w *ownership) {
-			w.store(event.ServiceDeleted{Namespace: "default", Name: "web", Source: "explore"})
-		})
-	} else {
-		add("the log stores ServiceApplied", func(w *ownership) { w.store(exploredService()) })
-	}
+	toggle := w.log.toggleService()
+	add("the log stores "+event.TypeOf(toggle), func(w *ownership) { w.store(toggle) })
 }
 
 func (w *ownership) lastJoin(a netip.Addr) (event.Event, bool) {

@@ -8,11 +8,11 @@ func TestEveryStateOfSmallWorlds(t *testing.T) {
 		name  string
 		world World
 	}{
-		{"two nodes, two facts, two crashes", Ownership(OwnershipOptions{Nodes: 2, Facts: 2, Crashes: 1})},
+		{"two nodes, two facts, two crashes", Ownership(OwnershipOptions{Voters: 1, Nodes: 2, Facts: 2, Crashes: 1})},
 		{"two nodes, one fact, snapshots, leaving, repeated joins", Ownership(OwnershipOptions{
 			Nodes: 2, Facts: 1, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true,
 		})},
-		{"three nodes, one fact", Ownership(OwnershipOptions{Nodes: 3, Facts: 1, Crashes: 1})},
+		{"three nodes, one fact", Ownership(OwnershipOptions{Voters: 1, Nodes: 3, Facts: 1, Crashes: 1})},
 		{"a voter is added", Changes(ChangesOptions{From: []string{"A"}, Then: []string{"B+"}})},
 	} {
 		t.Run(test.name, func(t *testing.T) {

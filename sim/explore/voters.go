@@ -1,12 +1,9 @@
 package explore
 
 import (
-	"crypto/ed25519"
-	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"viplog/core/control"
@@ -53,20 +50,13 @@ type ChangesOptions struct {
 	Restarts int
 }
 
-const changesLog = "changing"
-
 var changesTiming = lease.Timing{Heartbeat: 200 * time.Millisecond, Lease: 400 * time.Millisecond}
-
-func changesKey(voter string) ed25519.PrivateKey {
-	seed := sha256.Sum256([]byte("changing voter " + voter))
-	return ed25519.NewKeyFromSeed(seed[:])
-}
 
 // Changes is a world in which the lemma is to hold whatever the set of voters does.
 func Changes(o ChangesOptions) World {
 	w := &changes{
-		options: o, now: lease.Instant(time.Hour), log: newFactLog(changesLog), node: ledger.New(changesLog),
-		controller: control.NewController(changesLog),
+		options: o, now: lease.Instant(time.Hour), log: newFactLog(exploredLog), node: ledger.New(exploredLog),
+		controller: control.NewController(exploredLog),
 	}
 	address := exploredNode(0)
 	w.store(event.ClusterConfigured{
@@ -75,7 +65,7 @@ func Changes(o ChangesOptions) World {
 		Nodes:        []event.DeclaredNode{{Address: address, Role: event.RoleLoadBalancer}},
 	})
 	for i, id := range o.From {
-		w.store(w.added(id))
+		w.store(exploredVoter(id))
 		if i > 0 {
 			w.store(event.VotersSettled{Set: w.log.head()})
 		}
@@ -93,24 +83,20 @@ func Changes(o ChangesOptions) World {
 		}
 	}
 	for _, id := range ids {
-		w.voters = append(w.voters, changingVoter{id: id, disk: lease.VoterDisk{Voter: id, Log: changesLog}})
+		w.voters = append(w.voters, changingVoter{id: id, disk: lease.VoterDisk{Voter: id, Log: exploredLog}})
 	}
 	for i := range w.voters {
 		w.startVoter(i)
 		w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries), nil)
 	}
 	who := lease.Incarnation{Node: address, Join: w.log.head()}
-	w.holder = lease.NewHolder(changesLog, who, 0, changesTiming, isSignedInChanges, w.now)
+	w.holder = lease.NewHolder(exploredLog, who, 0, changesTiming, isSignedVote, w.now)
 	for _, e := range w.log.entries {
 		w.node.ApplyEntry(e)
 	}
 	w.nodeDid(w.holder.Fold(w.now, lease.MembershipOf(w.node)), w.links(-1))
 	w.pass(2*changesTiming.Lease, w.links(-1))
 	return w
-}
-
-func (w *changes) added(id string) event.Event {
-	return event.VoterAdded{ID: id, Address: exploredNode(9), Key: changesKey(id).Public().(ed25519.PublicKey)}
 }
 
 func (w *changes) store(e event.Event) {
@@ -128,7 +114,7 @@ func (w *changes) links(carry int) []bool {
 
 func (w *changes) startVoter(i int) {
 	v := &w.voters[i]
-	sign := func(message []byte) []byte { return signedInChanges(v.id, message) }
+	sign := func(message []byte) []byte { return signedBy(v.id, message) }
 	v.machine = lease.NewVotingReplica(v.disk, changesTiming, sign, lease.VoterStart{Now: w.now, Serial: uint64(w.restarts) << 32})
 	v.wake = lease.Never
 }
@@ -228,7 +214,7 @@ func (w *changes) pass(d time.Duration, links []bool) {
 		w.now = max(next, w.now+1)
 		for i := range w.voters {
 			v := &w.voters[i]
-			other := lease.Renew{Log: changesLog, From: lease.Incarnation{Node: exploredNode(1)}}
+			other := lease.Renew{Log: exploredLog, From: lease.Incarnation{Node: exploredNode(1)}}
 			w.voterDid(i, v.machine.Renewed(w.now, other), links)
 			if v.wake <= w.now {
 				w.voterDid(i, v.machine.Wake(w.now), links)
@@ -318,7 +304,7 @@ func (w *changes) addFacts(add func(string, func(*changes))) {
 		change := w.options.Then[done]
 		add("the voters become "+change, func(w *changes) {
 			if change[1:] == "+" {
-				w.store(w.added(change[:1]))
+				w.store(exploredVoter(change[:1]))
 			} else {
 				w.store(event.VoterRemoved{ID: change[:1]})
 			}
@@ -373,23 +359,3 @@ func (w *changes) Canonical() []byte {
 
 // Violation implements World.
 func (w *changes) Violation() string { return w.violation }
-
-type signedText struct{ voter, message string }
-
-var changesSignatures sync.Map // by signedText
-
-// signedInChanges signs once and remembers it.
-func signedInChanges(voter string, message []byte) []byte {
-	text := signedText{voter, string(message)}
-	if known, ok := changesSignatures.Load(text); ok {
-		return known.([]byte)
-	}
-	signature := ed25519.Sign(changesKey(voter), message)
-	changesSignatures.Store(text, signature)
-	return signature
-}
-
-func isSignedInChanges(v lease.Vote) bool {
-	message := event.VoteMessage(changesLog, v.Dead.Node, v.Dead.Join, v.Set)
-	return string(v.Signature) == string(signedInChanges(v.Voter, message))
-}

@@ -17,13 +17,13 @@ func Worlds() []Named {
 			return Leases(LeaseOptions{Voters: 1, Restarts: 1, Timing: changesTiming})
 		}},
 		{"snapshots", "2 nodes, 2 facts, 1 crash; nodes go on from snapshots, leave, and joins are stored twice", owned(OwnershipOptions{
-			Nodes: 2, Facts: 2, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true,
+			Voters: 1, Nodes: 2, Facts: 2, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true,
 		})},
-		{"crashes", "2 nodes, 2 facts, 2 crashes and rejoins", owned(OwnershipOptions{Nodes: 2, Facts: 2, Crashes: 2})},
+		{"crashes", "2 nodes, 2 facts, 2 crashes and rejoins", owned(OwnershipOptions{Voters: 1, Nodes: 2, Facts: 2, Crashes: 2})},
 		{"voter-added", "the voters become A, B under one incarnation's lease", changed(ChangesOptions{From: []string{"A"}, Then: []string{"B+"}})},
 		{"voter-restarted", "the voters become A, B; one of them restarts", changed(ChangesOptions{From: []string{"A"}, Then: []string{"B+"}, Restarts: 1})},
 		{"voter-replaced", "the voters become A, B, then B", changed(ChangesOptions{From: []string{"A"}, Then: []string{"B+", "A-"}})},
-		{"three-nodes", "3 nodes, 3 facts, 1 crash", owned(OwnershipOptions{Nodes: 3, Facts: 3, Crashes: 1})},
-		{"five-facts", "2 nodes, 5 facts, 1 crash and rejoin", owned(OwnershipOptions{Nodes: 2, Facts: 5, Crashes: 1})},
+		{"three-nodes", "3 nodes, 3 facts, 1 crash", owned(OwnershipOptions{Voters: 1, Nodes: 3, Facts: 3, Crashes: 1})},
+		{"five-facts", "2 nodes, 5 facts, 1 crash and rejoin", owned(OwnershipOptions{Voters: 1, Nodes: 2, Facts: 5, Crashes: 1})},
 	}
 }

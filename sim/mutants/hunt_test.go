@@ -18,17 +18,18 @@ var hunts = []struct {
 }{
 	{"a lease, 1 voter, 1 restart", leases(explore.LeaseOptions{Voters: 1, Restarts: 1, Timing: coarse}, 2_000)},
 	{"a lease, 1 voter, clocks as far apart as they may be", leases(explore.LeaseOptions{Voters: 1, Restarts: 1, Skewed: true, Timing: coarse}, 3_000)},
-	{"2 nodes, 1 fact, snapshots, leaving, repeats", ownership(explore.OwnershipOptions{Nodes: 2, Facts: 1, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true}, 5_000)},
-	{"2 nodes, 2 facts", ownership(explore.OwnershipOptions{Nodes: 2, Facts: 2, Crashes: 1}, 10_000)},
-	{"3 nodes, 1 fact", ownership(explore.OwnershipOptions{Nodes: 3, Facts: 1, Crashes: 1}, 5_000)},
-	{"2 nodes, 2 facts, snapshots, leaving, repeats", ownership(explore.OwnershipOptions{Nodes: 2, Facts: 2, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true}, 60_000)},
+	{"2 nodes, 1 fact, snapshots, leaving, repeats", ownership(explore.OwnershipOptions{Voters: 1, Nodes: 2, Facts: 1, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true}, 5_000)},
+	{"2 nodes, 2 facts", ownership(explore.OwnershipOptions{Voters: 1, Nodes: 2, Facts: 2, Crashes: 1}, 10_000)},
+	{"3 nodes, 1 fact", ownership(explore.OwnershipOptions{Voters: 1, Nodes: 3, Facts: 1, Crashes: 1}, 5_000)},
+	{"2 nodes, 2 facts, snapshots, leaving, repeats", ownership(explore.OwnershipOptions{Voters: 1, Nodes: 2, Facts: 2, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true}, 60_000)},
 	{"voters A, B added", changes(explore.ChangesOptions{From: []string{"A"}, Then: []string{"B+"}}, 8_000)},
 	{"voters A, B added, A removed", changes(explore.ChangesOptions{From: []string{"A"}, Then: []string{"B+", "A-"}}, 40_000)},
 	{"voters A, B added, A removed, 1 restart", changes(explore.ChangesOptions{From: []string{"A"}, Then: []string{"B+", "A-"}, Restarts: 1}, 40_000)},
 	{"a planned move to a node that reads the log late", lateMove},
+	{"a planned move while the log of a standby hangs", hungMove},
 	{"an owner without a lease hears its successor", silenced},
 	{"random runs", campaigns},
-	{"2 nodes, 3 facts", ownership(explore.OwnershipOptions{Nodes: 2, Facts: 3, Crashes: 1}, 60_000)},
+	{"2 nodes, 3 facts", ownership(explore.OwnershipOptions{Voters: 1, Nodes: 2, Facts: 3, Crashes: 1}, 60_000)},
 }
 
 // coarse is a pace of few deadlines: what matters is their order.

@@ -28,10 +28,11 @@ var mutations = []mutation{
 	// Leases and votes.
 	{"a lease is as long as a promise can be", timeFile, "return t.Lease - t.Lease/rateError", "return t.Lease + 2*t.Lease/rateError"},
 	{"a promise ends early", timeFile, "return t.Lease + t.Lease/rateError", "return t.Lease - 2*t.Lease/rateError"},
-	{"a voter forgets its votes at a restart", voterFile, "v.peers = append(v.peers, &peer{who: who, voted: true})", "_ = who"},
+	{"a voter forgets its votes at a restart", voterFile, "v.peers = append(v.peers, &peer{who: who, voted: true, serial: start.Serial})", "_ = who"},
 	{"a voter grants after it has voted", voterFile, "v.acts(now) && !p.voted &&", "v.acts(now) &&"},
-	{"a voter does not promise when it starts", voterFile, "p := &peer{who: who, until: now.Add(v.timing.promised())}", "p := &peer{who: who, until: now}"},
+	{"a voter does not promise when it starts", voterFile, "p := &peer{who: who, until: now.Add(v.timing.promised()), ", "p := &peer{who: who, until: now, "},
 	{"a voter promises from a renewal that it does not grant under", voterFile, "p.until = max(p.until, now.Add(v.timing.promised()))", "_ = p"},
+	{"a voter counts its answers from the same number at each start", voterFile, "serial: v.firstSerial}", "serial: 0}"},
 	{"a restarted voter acts before it has folded again", voterFile, "return v.membership.Sequence >= v.disk.Since", "return true"},
 	{"a voter does not note what it has folded when it votes", voterFile, "v.disk.Since = max(v.disk.Since, m.Now.Version)", "_ = m"},
 	{"a node counts grants of any set", holderFile, "t.set.Version == a.Set && i >= 0", "i >= 0"},
@@ -60,7 +61,7 @@ var mutations = []mutation{
 	{"a death by votes is not acted upon", machineFile, "\t\tm.claims.gone(who)\n\t\tm.allDirty = true\n\t}\n}\n\n// held", "\t}\n}\n\n// held"},
 	{"what others have acted upon is not counted", machineFile, "m.claims.progressed(p.Who, applied)", "_ = applied"},
 	// Handing over, leaving, holding.
-	{"a node has left before it is silent", joinFile, "\tm.dropAll(\"leaves\")\n", ""},
+	{"a node has left before it is silent", joinFile, "return m.leaving && m.silenceAt == 0 }", "return m.leaving }"},
 	{"an announcer that is demoted stops at once", announceFile, "case m.haveFolded(max(version, v.replaced), v.before, list):", "case true || m.haveFolded(max(version, v.replaced), v.before, list):"},
 	{"an announcer that is demoted never stops", announceFile, "case m.now >= v.keepUntil:", "case false:"},
 	{"a node without a lease ignores its successor", framesFile, "case !m.leased:\n\t\t\tm.drop(v, \"another node announces it\")", "case !m.leased:"},

@@ -1,0 +1,44 @@
+package explore
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"sync"
+
+	"viplog/core/event"
+	"viplog/core/lease"
+)
+
+func exploredVoterKey(id string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte("voter " + id + " of explored worlds"))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+func exploredVoter(id string) event.Event {
+	return event.VoterAdded{ID: id, Address: exploredNode(9), Key: exploredVoterKey(id).Public().(ed25519.PublicKey)}
+}
+
+type signedText struct{ voter, message string }
+
+var signatures sync.Map // by signedText
+
+// signedBy signs once and remembers it: worlds sign the same votes again and again.
+func signedBy(voter string, message []byte) []byte {
+	text := signedText{voter, string(message)}
+	if known, ok := signatures.Load(text); ok {
+		return known.([]byte)
+	}
+	signature := ed25519.Sign(exploredVoterKey(voter), message)
+	signatures.Store(text, signature)
+	return signature
+}
+
+func signedVote(voter string, who lease.Incarnation, set uint64) []byte {
+	return signedBy(voter, event.VoteMessage(exploredLog, who.Node, who.Join, set))
+}
+
+// isSignedVote compares with what the voter signs; checking the signature costs more than all else.
+func isSignedVote(v lease.Vote) bool {
+	return bytes.Equal(v.Signature, signedVote(v.Voter, v.Dead, v.Set))
+}
