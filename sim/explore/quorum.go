@@ -365,13 +365,28 @@ func (w *quorum) operators() (all []event.Event) {
 	return append(all, w.log.toggleService())
 }
 
+// carrying are the links that may carry at one node: to none of the voters, the first of them, the first two and so on; or at
+// every other node the last ones. Which voters they are does not matter otherwise, so that this is every choice for two nodes
+// whose sets overlap as little or as much as they can.
+func (w *quorum) carrying(i int) (choices []uint) {
+	all := uint(1)<<len(w.voters) - 1
+	for n := range len(w.voters) + 1 {
+		first := uint(1)<<n - 1
+		if i%2 == 1 {
+			first = all &^ (all >> n)
+		}
+		choices = append(choices, first)
+	}
+	return choices
+}
+
 // addPeriods lets time pass with every choice of links.
 func (w *quorum) addPeriods(add func(string, func(*quorum))) {
 	choices := [][]uint{{}}
-	for _, n := range w.nodes {
+	for i, n := range w.nodes {
 		var longer [][]uint
 		for _, links := range choices {
-			for carry := range uint(1) << len(w.voters) {
+			for _, carry := range w.carrying(i) {
 				if n.machine != nil || carry == 0 {
 					longer = append(longer, append(slices.Clone(links), carry))
 				}

@@ -1,0 +1,134 @@
+// Command checker takes walks through the explored worlds of ownership, which run the production machines, and holds them against an independent
+// model of the protocol: after each step, whoever announces may do so in the model, and whoever may in the model
+// would announce.
+//
+//	go run ./sim/checker -model ../shared/checker
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"viplog/sim/explore"
+)
+
+// approved says of which walks the model approved: their number and hash, so that they need not be held against it again.
+const approved = "sim/checker/testdata/approved.json"
+
+func main() {
+	model := flag.String("model", "", "the folder that holds the model's model.go")
+	flag.Parse()
+	if err := run(*model); err != nil {
+		fmt.Fprintln(os.Stderr, "checker:", err)
+		os.Exit(1)
+	}
+}
+
+// walk is one walk through one world.
+type walk struct {
+	Nodes, Voters int
+	Seed          uint64
+	Steps         []explore.ModelStep
+}
+
+// world is a kind of world, and how many walks lead through it.
+type world struct {
+	options explore.OwnershipOptions
+	walks   uint64
+}
+
+var worlds = []world{
+	{explore.OwnershipOptions{Nodes: 2, Voters: 1, Facts: 5, Crashes: 2, Snapshots: true, Leaves: true}, 2_000},
+	{explore.OwnershipOptions{Nodes: 3, Voters: 1, Facts: 5, Crashes: 2, Snapshots: true, Leaves: true}, 2_000},
+	{explore.OwnershipOptions{Nodes: 2, Voters: 3, Facts: 5, Crashes: 1, Snapshots: true}, 2_000},
+}
+
+const (
+	longest = 60 // steps of a walk
+	slots   = 13 // of the model's log
+)
+
+// eachWalk gives all walks, each time the same ones.
+func eachWalk(take func(walk) error) error {
+	for _, w := range worlds {
+		for seed := range w.walks {
+			o := w.options
+			if err := take(walk{o.Nodes, o.Voters, seed, explore.WalkModel(o, seed, longest, slots)}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// summary is what all walks are together.
+type summary struct {
+	Walks  int    `json:"walks"`
+	Steps  int    `json:"steps"`
+	Acts   int    `json:"acts"`
+	SHA256 string `json:"sha256"`
+}
+
+func written() (walks []byte, s summary, err error) {
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	err = eachWalk(func(w walk) error {
+		s.Walks++
+		s.Steps += len(w.Steps)
+		for _, step := range w.Steps {
+			s.Acts += len(step.Acts)
+		}
+		return out.Encode(w)
+	})
+	s.SHA256 = fmt.Sprintf("%x", sha256.Sum256(text.Bytes()))
+	return text.Bytes(), s, err
+}
+
+func run(model string) error {
+	if model == "" {
+		return fmt.Errorf("-model names the folder that holds the model's model.go")
+	}
+	folder, err := os.MkdirTemp("", "checker")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	for from, to := range map[string]string{
+		filepath.Join(model, "model.go"): "model.go", filepath.Join(model, "go.mod"): "go.mod",
+		"sim/checker/testdata/replay.go": "replay.go",
+	} {
+		data, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(folder, to), data, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("run this in the top folder: %w", err)
+		}
+	}
+	walks, s, err := written()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("go", "run", ".")
+	cmd.Dir, cmd.Stdin, cmd.Stderr = folder, bytes.NewReader(walks), os.Stderr
+	said, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("the model: %w", err)
+	}
+	if len(said) > 0 {
+		os.Stdout.Write(said)
+		return fmt.Errorf("they disagree on %d steps of %d", bytes.Count(said, []byte("\n")), s.Steps)
+	}
+	fmt.Printf("%d walks, %d steps, %d acts of the model: no step on which they disagree\n", s.Walks, s.Steps, s.Acts)
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(approved, append(text, '\n'), 0o644)
+}
