@@ -18,7 +18,7 @@ import (
 	"viplog/sim/explore"
 )
 
-// approved says of which walks the model approved: their number and hash, so that they need not be held against it again.
+// approved says of which walks the model approved: their number and hash. A test takes them again, where the model is not at hand.
 const approved = "sim/checker/testdata/approved.json"
 
 func main() {
@@ -37,35 +37,19 @@ type walk struct {
 	Steps         []explore.ModelStep
 }
 
-// world is a kind of world, and how many walks lead through it.
-type world struct {
-	options explore.OwnershipOptions
-	walks   uint64
-}
-
-var worlds = []world{
-	{explore.OwnershipOptions{Nodes: 2, Voters: 1, Facts: 5, Crashes: 2, Snapshots: true, Leaves: true}, 2_000},
-	{explore.OwnershipOptions{Nodes: 3, Voters: 1, Facts: 5, Crashes: 2, Snapshots: true, Leaves: true}, 2_000},
-	{explore.OwnershipOptions{Nodes: 2, Voters: 3, Facts: 5, Crashes: 1, Snapshots: true}, 2_000},
+// worlds are those that the walks lead through.
+var worlds = []explore.OwnershipOptions{
+	{Nodes: 2, Voters: 1, Facts: 5, Crashes: 2, Snapshots: true, Leaves: true},
+	{Nodes: 3, Voters: 1, Facts: 5, Crashes: 2, Snapshots: true, Leaves: true},
+	{Nodes: 2, Voters: 3, Facts: 5, Crashes: 1, Snapshots: true},
 }
 
 const (
-	longest = 60 // steps of a walk
-	slots   = 13 // of the model's log
+	walksHeld     = 2_000 // through each world, against the model
+	walksApproved = 200   // of these in the file
+	longest       = 60    // steps of a walk
+	slots         = 13    // of the model's log
 )
-
-// eachWalk gives all walks, each time the same ones.
-func eachWalk(take func(walk) error) error {
-	for _, w := range worlds {
-		for seed := range w.walks {
-			o := w.options
-			if err := take(walk{o.Nodes, o.Voters, seed, explore.WalkModel(o, seed, longest, slots)}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
 
 // summary is what all walks are together.
 type summary struct {
@@ -75,19 +59,26 @@ type summary struct {
 	SHA256 string `json:"sha256"`
 }
 
-func written() (walks []byte, s summary, err error) {
+// written gives the first walks through each world, one to a line, the same each time.
+func written(walks uint64) ([]byte, summary, error) {
 	var text bytes.Buffer
+	var s summary
 	out := json.NewEncoder(&text)
-	err = eachWalk(func(w walk) error {
-		s.Walks++
-		s.Steps += len(w.Steps)
-		for _, step := range w.Steps {
-			s.Acts += len(step.Acts)
+	for _, o := range worlds {
+		for seed := range walks {
+			w := walk{o.Nodes, o.Voters, seed, explore.WalkModel(o, seed, longest, slots)}
+			s.Walks++
+			s.Steps += len(w.Steps)
+			for _, step := range w.Steps {
+				s.Acts += len(step.Acts)
+			}
+			if err := out.Encode(w); err != nil {
+				return nil, s, err
+			}
 		}
-		return out.Encode(w)
-	})
+	}
 	s.SHA256 = fmt.Sprintf("%x", sha256.Sum256(text.Bytes()))
-	return text.Bytes(), s, err
+	return text.Bytes(), s, nil
 }
 
 func run(model string) error {
@@ -111,7 +102,7 @@ func run(model string) error {
 			return fmt.Errorf("run this in the top folder: %w", err)
 		}
 	}
-	walks, s, err := written()
+	walks, s, err := written(walksHeld)
 	if err != nil {
 		return err
 	}
@@ -126,6 +117,9 @@ func run(model string) error {
 		return fmt.Errorf("they disagree on %d steps of %d", bytes.Count(said, []byte("\n")), s.Steps)
 	}
 	fmt.Printf("%d walks, %d steps, %d acts of the model: no step on which they disagree\n", s.Walks, s.Steps, s.Acts)
+	if _, s, err = written(walksApproved); err != nil {
+		return err
+	}
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return err

@@ -156,7 +156,7 @@ func (m *modelled) append(w *ownership) {
 		slot("left %d", m.joins[fact.Incarnation])
 		m.out(fact.Incarnation)
 	}
-	if list := w.listAfter(sequence); !slices.Equal(list, m.list) {
+	if list := w.listAfter(sequence); !slices.Equal(list, m.list) || m.last == m.slots[m.logged] { // each fact takes a slot
 		m.list = list
 		slot("list %s", nodesOf(list))
 	}

@@ -23,6 +23,9 @@ func Worlds() []Named {
 		{"voter-added", "the voters become A, B under one incarnation's lease", changed(ChangesOptions{From: []string{"A"}, Then: []string{"B+"}})},
 		{"voter-restarted", "the voters become A, B; one of them restarts", changed(ChangesOptions{From: []string{"A"}, Then: []string{"B+"}, Restarts: 1})},
 		{"voter-replaced", "the voters become A, B, then B", changed(ChangesOptions{From: []string{"A"}, Then: []string{"B+", "A-"}})},
+		{"quorum", "2 nodes, 3 voters, 1 fact: nodes and voters in real time, whatever links between them carry", func() World {
+			return Quorum(QuorumOptions{Nodes: 2, Voters: 3, Facts: 1})
+		}},
 		{"three-voters", "2 nodes, 3 voters, 3 facts, 1 crash", owned(OwnershipOptions{Voters: 3, Nodes: 2, Facts: 3, Crashes: 1})},
 		{"three-nodes", "3 nodes, 3 facts, 1 crash", owned(OwnershipOptions{Voters: 1, Nodes: 3, Facts: 3, Crashes: 1})},
 		{"five-facts", "2 nodes, 5 facts, 1 crash and rejoin", owned(OwnershipOptions{Voters: 1, Nodes: 2, Facts: 5, Crashes: 1})},
