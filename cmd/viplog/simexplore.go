@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func newSimExplore(std streams) *cobra.Command {
 			"\nOf a violation the shortest way to it is printed. Exit codes: 0 ok, 1 failed, 2 usage, 10 violated, 14 the limit was reached.",
 		Example:           "  viplog sim explore crashes\n  viplog sim explore --limit 20000000",
 		ValidArgsFunction: cobra.FixedCompletions(exploreNames(), cobra.ShellCompDirectiveNoFileComp),
-		RunE: func(_ *cobra.Command, names []string) error {
+		RunE: func(cmd *cobra.Command, names []string) error {
 			if !slices.Contains(simOutputs, output) {
 				return exitError{2, fmt.Errorf("-o %q: one of %s is required", output, strings.Join(simOutputs, ", "))}
 			}
@@ -43,7 +44,7 @@ func newSimExplore(std streams) *cobra.Command {
 					return exitError{2, fmt.Errorf("world %q is unknown; there are %s", name, strings.Join(exploreNames(), ", "))}
 				}
 			}
-			return exploreWorlds(std, output, names, limit)
+			return exploreWorlds(cmd.Context(), std, output, names, limit)
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", simOutputs[0], "output: "+strings.Join(simOutputs, ", "))
@@ -66,7 +67,7 @@ func exploreList() (text string) {
 	return text
 }
 
-func exploreWorlds(std streams, output string, names []string, limit int) error {
+func exploreWorlds(ctx context.Context, std streams, output string, names []string, limit int) error {
 	worst := 0
 	for _, w := range explore.Worlds() {
 		if len(names) > 0 && !slices.Contains(names, w.Name) {
@@ -74,8 +75,11 @@ func exploreWorlds(std streams, output string, names []string, limit int) error 
 		}
 		began := time.Now()
 		bar := newProgress(std.err, "", 0)
-		result := explore.Visit(w.New(), limit, func(r explore.Result) { bar.say(fmt.Sprintf("%s: %v", w.Name, r)) })
+		result := explore.Visit(ctx, w.New(), limit, func(r explore.Result) { bar.say(fmt.Sprintf("%s: %v", w.Name, r)) })
 		bar.end()
+		if err := ctx.Err(); err != nil {
+			return failed(fmt.Errorf("%s: %v, then %w", w.Name, result, err))
+		}
 		if result.Violation != "" {
 			result = explore.Explore(w.New(), limit, nil)
 		}

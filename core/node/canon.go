@@ -46,13 +46,16 @@ func (m *Machine) Describe(c *lease.Canon) {
 	c.Sequence(m.ledger.Sequence())
 	c.Number(uint64(m.phase))
 	c.Flag(m.leaving)
+	c.Number(uint64(m.deaths))
 	c.Number(uint64(len(m.disk.Incarnations)))
 	for _, who := range m.disk.Incarnations {
 		c.Sequence(who.Join)
 	}
 	if m.phase != running {
 		c.Flag(m.headKnown)
-		c.Sequence(m.head)
+		if m.headKnown {
+			c.Sequence(m.head)
+		}
 		c.Ahead(m.backOff, m.now)
 		return
 	}
@@ -88,7 +91,6 @@ func (m *Machine) Describe(c *lease.Canon) {
 // DescribeLease writes how the node's lease or its joining stands in time. It leaves out since when an incarnation runs: that
 // decides only how long a node waits that joins for the third time.
 func (m *Machine) DescribeLease(c *lease.Canon) {
-	c.Number(uint64(m.deaths))
 	c.Ahead(m.resignAt, m.now)
 	c.Ahead(m.silenceAt, m.now)
 	if m.phase == running {

@@ -43,8 +43,11 @@ func (m *Machine) Addresses() (all []netip.Addr) {
 	return all
 }
 
-// IsWaiting tells whether something happens to an address by time alone: it is probed for, or handed over.
+// IsWaiting tells whether something happens by time alone: an address is probed for, or handed over, or the node may join again.
 func (m *Machine) IsWaiting() (waits bool) {
+	if m.phase == following && m.now < m.backOff {
+		return true
+	}
 	m.vips.Scan(func(v *vip) bool {
 		waits = v.stage == probing || v.replaced > 0
 		return !waits

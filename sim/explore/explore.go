@@ -3,6 +3,7 @@
 package explore
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"runtime"
@@ -96,9 +97,9 @@ func Explore(start World, limit int, progress func(Result)) Result {
 }
 
 // Visit visits every state, on all processors, depth first, so that it needs little memory but for what it has seen; up to a
-// limit of states. It gives no trace: Explore finds a shortest one.
-func Visit(start World, limit int, progress func(Result)) Result {
-	v := &visit{seen: map[[16]byte]struct{}{key(start): {}}, stack: []World{start}, limit: limit, progress: progress}
+// limit of states, or until the context ends. It gives no trace: Explore finds a shortest one.
+func Visit(ctx context.Context, start World, limit int, progress func(Result)) Result {
+	v := &visit{ctx: ctx, seen: map[[16]byte]struct{}{key(start): {}}, stack: []World{start}, limit: limit, progress: progress}
 	v.grown = sync.NewCond(&v.lock)
 	v.result = Result{States: 1, Violation: start.Violation()}
 	var workers sync.WaitGroup
@@ -106,12 +107,13 @@ func Visit(start World, limit int, progress func(Result)) Result {
 		workers.Go(v.work)
 	}
 	workers.Wait()
-	v.result.Complete = v.result.Violation == "" && v.result.States < limit
+	v.result.Complete = v.result.Violation == "" && !v.over()
 	return v.result
 }
 
 // visit is shared by its workers. A world is expanded by one of them, since copying one writes to it.
 type visit struct {
+	ctx      context.Context
 	lock     sync.Mutex
 	grown    *sync.Cond
 	seen     map[[16]byte]struct{}
@@ -144,7 +146,9 @@ func (v *visit) work() {
 	}
 }
 
-func (v *visit) over() bool { return v.result.Violation != "" || v.result.States >= v.limit }
+func (v *visit) over() bool {
+	return v.result.Violation != "" || v.result.States >= v.limit || v.ctx.Err() != nil
+}
 
 func (v *visit) expand(world World) {
 	for _, step := range world.Steps() {

@@ -106,7 +106,7 @@ func (l *factLog) describe(c *lease.Canon, base *ledger.State) {
 		c.Sequence(at + 1)
 		c.Text(l.entries[at].Type)
 		c.Text(l.entries[at].Entity)
-		describeFact(c, l.events[at])
+		l.describeFact(c, l.events[at])
 	}
 }
 
@@ -133,8 +133,13 @@ func describeLedger(c *lease.Canon, s *ledger.State) {
 }
 
 // describeFact writes which incarnation a fact is about, where that is not its own sequence.
-func describeFact(c *lease.Canon, e event.Event) {
+func (l *factLog) describeFact(c *lease.Canon, e event.Event) {
 	switch fact := e.(type) {
+	case event.NodeJoined:
+		c.Sequence(uint64(1 + slices.IndexFunc(l.events, func(e event.Event) bool { // the first that says the same
+			first, joined := e.(event.NodeJoined)
+			return joined && first.StartID == fact.StartID
+		})))
 	case event.NodeFailed:
 		c.Sequence(fact.Incarnation)
 	case event.NodeLeft:

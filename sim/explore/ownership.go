@@ -141,6 +141,9 @@ func (w *ownership) step(i int, in node.Input) {
 		if ready.Propose != nil {
 			n.proposed = ready.Propose
 		}
+		if ready.ReadHead {
+			inputs = append(inputs, node.HeadRead{Last: w.log.head()})
+		}
 		if ready.Left {
 			w.down(i)
 			return

@@ -21,10 +21,12 @@ var hunts = []struct {
 	{"2 nodes, 1 fact, snapshots, leaving, repeats", ownership(explore.OwnershipOptions{Voters: 1, Nodes: 2, Facts: 1, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true}, 5_000)},
 	{"2 nodes, 2 facts", ownership(explore.OwnershipOptions{Voters: 1, Nodes: 2, Facts: 2, Crashes: 1}, 10_000)},
 	{"3 nodes, 1 fact", ownership(explore.OwnershipOptions{Voters: 1, Nodes: 3, Facts: 1, Crashes: 1}, 5_000)},
+	{"2 nodes, 3 voters, 1 fact", ownership(explore.OwnershipOptions{Voters: 3, Nodes: 2, Facts: 1, Crashes: 1}, 5_000)},
 	{"2 nodes, 2 facts, snapshots, leaving, repeats", ownership(explore.OwnershipOptions{Voters: 1, Nodes: 2, Facts: 2, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true}, 60_000)},
 	{"voters A, B added", changes(explore.ChangesOptions{From: []string{"A"}, Then: []string{"B+"}}, 8_000)},
 	{"voters A, B added, A removed", changes(explore.ChangesOptions{From: []string{"A"}, Then: []string{"B+", "A-"}}, 40_000)},
 	{"voters A, B added, A removed, 1 restart", changes(explore.ChangesOptions{From: []string{"A"}, Then: []string{"B+", "A-"}, Restarts: 1}, 40_000)},
+	{"2 nodes, 3 voters in real time", quorum(explore.QuorumOptions{Nodes: 2, Voters: 3, Crashes: 1, Restarts: 1}, 10_000)},
 	{"a planned move to a node that reads the log late", lateMove},
 	{"a planned move while the log of a standby hangs", hungMove},
 	{"an owner without a lease hears its successor", silenced},
@@ -41,6 +43,10 @@ func leases(o explore.LeaseOptions, limit int) func() (string, []string) {
 
 func ownership(o explore.OwnershipOptions, limit int) func() (string, []string) {
 	return func() (string, []string) { return explored(explore.Ownership(o), limit) }
+}
+
+func quorum(o explore.QuorumOptions, limit int) func() (string, []string) {
+	return func() (string, []string) { return explored(explore.Quorum(o), limit) }
 }
 
 func changes(o explore.ChangesOptions, limit int) func() (string, []string) {
