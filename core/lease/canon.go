@@ -112,6 +112,10 @@ func (v *Voter) Clone() *Voter {
 // Describe writes all that decides what a voter does from now on.
 func (v *Voter) Describe(c *Canon, now Instant) {
 	id := v.disk.Voter
+	c.Number(uint64(len(v.disk.Dead)))
+	for _, who := range v.disk.Dead {
+		c.Incarnation(who)
+	}
 	c.Sequence(v.disk.Since)
 	c.Sequence(v.membership.Sequence)
 	c.Ahead(v.quiet, now)

@@ -33,6 +33,7 @@ func main() {
 // walk is one walk through one world.
 type walk struct {
 	Nodes, Voters int
+	First         int `json:",omitempty"` // voters of the first set, where it changes
 	Seed          uint64
 	Steps         []explore.ModelStep
 }
@@ -42,6 +43,13 @@ var worlds = []explore.OwnershipOptions{
 	{Nodes: 2, Voters: 1, Facts: 5, Crashes: 2, Snapshots: true, Leaves: true},
 	{Nodes: 3, Voters: 1, Facts: 5, Crashes: 2, Snapshots: true, Leaves: true},
 	{Nodes: 2, Voters: 3, Facts: 5, Crashes: 1, Snapshots: true},
+}
+
+// changes are those of worlds whose voters change.
+var changes = []explore.ChangesOptions{
+	{From: []string{"A"}, Then: []string{"B+", "A-"}, Restarts: 1},
+	{From: []string{"A", "B"}, Then: []string{"C+", "A-", "B-"}, Restarts: 1},
+	{From: []string{"A", "B", "C"}, Then: []string{"A-", "D+"}},
 }
 
 const (
@@ -64,15 +72,26 @@ func written(walks uint64) ([]byte, summary, error) {
 	var text bytes.Buffer
 	var s summary
 	out := json.NewEncoder(&text)
+	add := func(w walk) error {
+		s.Walks++
+		s.Steps += len(w.Steps)
+		for _, step := range w.Steps {
+			s.Acts += len(step.Acts)
+		}
+		return out.Encode(w)
+	}
 	for _, o := range worlds {
 		for seed := range walks {
-			w := walk{o.Nodes, o.Voters, seed, explore.WalkModel(o, seed, longest, slots)}
-			s.Walks++
-			s.Steps += len(w.Steps)
-			for _, step := range w.Steps {
-				s.Acts += len(step.Acts)
+			w := walk{Nodes: o.Nodes, Voters: o.Voters, Seed: seed, Steps: explore.WalkModel(o, seed, longest, slots)}
+			if err := add(w); err != nil {
+				return nil, s, err
 			}
-			if err := out.Encode(w); err != nil {
+		}
+	}
+	for _, o := range changes {
+		for seed := range walks {
+			w := walk{Nodes: 1, Voters: 4, First: len(o.From), Seed: seed, Steps: explore.WalkVoters(o, seed, longest)}
+			if err := add(w); err != nil {
 				return nil, s, err
 			}
 		}

@@ -57,7 +57,7 @@ func WalkModel(o OwnershipOptions, seed uint64, steps, slots int) (walk []ModelS
 //	jump NODE SLOT                it goes on from a snapshot
 //	apply NODE SLOT               it has acted upon the log up to the slot
 //	crash NODE                    it acts no more
-//	vote VOTER INCARNATION        its promise is over then
+//	vote VOTER INCARNATION 0      its promise is over then
 //	refuse INCARNATION            all promises to it are over
 type modelled struct {
 	acts    []string
@@ -107,7 +107,7 @@ func (m *modelled) follow(w *ownership, name string) {
 			if v+1 == w.majority() {
 				m.act("refuse %d", m.joins[b.who.Join])
 			}
-			m.act("vote %d %d", v, m.joins[b.who.Join])
+			m.act("vote %d %d 0", v, m.joins[b.who.Join])
 		}
 		m.votes[b.who] = b.votes
 	}

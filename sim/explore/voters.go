@@ -2,7 +2,6 @@ package explore
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -29,6 +28,7 @@ type changes struct {
 	restarts   int
 	ballots    []castBallot
 	violation  string
+	model      *modelledVoters // nil: nobody is told
 }
 
 type changingVoter struct {
@@ -59,22 +59,14 @@ func Changes(o ChangesOptions) World {
 		controller: control.NewController(exploredLog),
 	}
 	address := exploredNode(0)
-	w.store(event.ClusterConfigured{
-		Name: "changing", ClusterType: "user", ControlPlaneLBPort: 443, ControlPlaneVIP: netip.AddrFrom4([4]byte{10, 0, 0, 250}),
-		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/20")},
-		Nodes:        []event.DeclaredNode{{Address: address, Role: event.RoleLoadBalancer}},
-	})
+	w.store(exploredCluster(1))
 	for i, id := range o.From {
 		w.store(exploredVoter(id))
 		if i > 0 {
 			w.store(event.VotersSettled{Set: w.log.head()})
 		}
 	}
-	w.store(event.NodeJoined{
-		Address: address, Name: "n1", StartID: "1", MachineID: "m", Interfaces: []event.Interface{{
-			Name: "eth0", MAC: "02:00:00:00:00:01", Up: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
-		}},
-	})
+	w.store(event.NodeJoined{Address: address, Name: "n1", StartID: "1", MachineID: "m", Interfaces: exploredInterfaces(0)})
 	w.ready = len(w.log.entries)
 	ids := slices.Clone(o.From)
 	for _, change := range o.Then {
@@ -101,6 +93,7 @@ func Changes(o ChangesOptions) World {
 
 func (w *changes) store(e event.Event) {
 	w.controller.Folded([]log.Entry{w.log.store(e)}) // at once: one that lags tells the log no more
+	w.model.stored(e)
 }
 
 // links are those that carry: a bit for each voter.
@@ -139,6 +132,9 @@ func (w *changes) voterDid(i int, ready lease.VoterReady, links []bool) {
 	for _, a := range ready.Answers {
 		w.cast(a.Votes)
 		if links != nil && links[i] && a.To.Join > 1 {
+			if a.Granted {
+				w.model.granted(i, a.Set)
+			}
 			w.nodeDid(w.holder.Answered(w.now, a), links)
 		}
 	}
@@ -148,6 +144,7 @@ func (w *changes) cast(votes []lease.Vote) {
 	for _, v := range votes {
 		if b := (castBallot{v.Voter, v.Set}); !slices.Contains(w.ballots, b) {
 			w.ballots = append(slices.Clip(w.ballots), b)
+			w.model.voted(v.Voter, v.Set)
 		}
 	}
 	w.check()
@@ -195,6 +192,7 @@ func (w *changes) nodeDid(ready lease.HolderReady, links []bool) {
 	w.wake = ready.Wake
 	w.check()
 	for _, r := range ready.Renewals {
+		w.model.applied(r.Renew.Applied)
 		for i := range w.voters {
 			if w.voters[i].id == r.Voter && links != nil && links[i] {
 				w.voterDid(i, w.voters[i].machine.Renewed(w.now, r.Renew), links)
@@ -249,12 +247,14 @@ func (w *changes) Steps() (steps []Step) {
 		if v.machine.Ledger.Sequence() < w.log.head() {
 			add(v.id+" folds the next fact", func(w *changes) {
 				at := w.voters[i].machine.Ledger.Sequence()
+				w.model.folded(i, at+1)
 				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries[at:at+1]), nil)
 			})
 		}
 		if w.restarts < w.options.Restarts {
 			add(v.id+" restarts, and has folded only the first set", func(w *changes) {
 				w.restarts++
+				w.model.restarted(i)
 				w.startVoter(i)
 				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries[:w.ready]), nil)
 			})

@@ -64,6 +64,9 @@ func moved(w *sim.World, drained *sim.Host) string {
 func hungMove() (string, []string) {
 	w, addr, owner := announced(1)
 	list, _ := w.Ledger().List(addr)
+	if len(list) < 3 {
+		return fmt.Sprintf("of 3 nodes at rest %d may announce", len(list)), nil
+	}
 	for _, h := range w.Hosts {
 		if h.Address == list[2].Node {
 			w.Stream.Hang("node/"+h.Name, 10*time.Second)

@@ -13,6 +13,7 @@ import (
 
 type walk struct {
 	Nodes, Voters int
+	First         int // voters of the first set, where it changes; else 0
 	Seed          uint64
 	Steps         []struct {
 		Name             string
@@ -40,10 +41,10 @@ func main() {
 			os.Exit(1)
 		}
 		c := Cfg{N: w.Nodes, V: w.Voters, vset0: 1<<w.Voters - 1, anyProof: true, strict: true, settle: 1, max: ML}
-		var s State
-		for x := range c.V {
-			s.vapp[x] = 0
+		if w.First > 0 {
+			c.vset0, c.voters, c.keepVer = 1<<w.First-1, true, true
 		}
+		var s State
 		var names []string
 		for at, step := range w.Steps {
 			names = append(names, step.Name)
@@ -56,6 +57,15 @@ func main() {
 			c.views(&s, &vs)
 			if bad := c.bad(&s, &vs); bad != "" {
 				out.Encode(difference{w.Seed, at, "the model says: " + bad, names})
+			}
+			if w.First > 0 {
+				if step.Announces[0] && (!s.up[0] || !c.lease(&s, &vs, 1, s.app[0])) {
+					out.Encode(difference{w.Seed, at, "it is leased, and not in the model", names})
+				}
+				if step.Announces[0] && c.proofAny(&s, &vs, 1) {
+					out.Encode(difference{w.Seed, at, "it is leased, and proven dead in the model", names})
+				}
+				continue
 			}
 			for n := range step.Announces {
 				may := c.claim(&s, &vs, uint8(n))
@@ -92,6 +102,15 @@ func do(c *Cfg, s *State, act string) error {
 	switch what := words[0]; what {
 	case "append":
 		switch subject := words[1]; subject {
+		case "add":
+			err = store(fVAdd | uint8(numbers[1]))
+		case "remove":
+			err = store(fVRem | uint8(numbers[1]))
+		case "settle":
+			if !c.canSettle(s, &vs) {
+				return fmt.Errorf("it is not settled")
+			}
+			err = store(fSett)
 		case "join":
 			err = store(fJoin | uint8(numbers[1]))
 		case "fail":
@@ -124,7 +143,7 @@ func do(c *Cfg, s *State, act string) error {
 		}
 		s.up[n], s.inc[n], s.app[n], s.base[n], s.hold[n] = true, uint8(inc), uint8(slot), uint8(slot), 0
 		for x := range c.V {
-			if s.cast[x][inc] == 0 {
+			if s.cast[x][inc] == 0 && !c.voters {
 				s.b[inc] |= 1 << (x * NVER)
 			}
 		}
@@ -145,9 +164,29 @@ func do(c *Cfg, s *State, act string) error {
 		s.b[s.inc[n]] = 0
 		s.up[n], s.inc[n], s.app[n], s.base[n], s.hold[n] = false, 0, 0, 0, 0
 	case "vote":
-		x, inc := numbers[0], numbers[1]
+		x, inc, version := numbers[0], numbers[1], uint8(numbers[2])
 		s.b[inc] &^= 15 << (x * NVER)
-		s.cast[x][inc], s.hi[x][inc] = 1, 1
+		if s.cast[x][inc] == 0 {
+			s.cast[x][inc], s.hi[x][inc] = version+1, version+1
+		}
+	case "grant":
+		x, inc, version := numbers[0], numbers[1], numbers[2]
+		if s.cast[x][inc] != 0 {
+			return fmt.Errorf("it has voted against it")
+		}
+		if uint8(version) > vs[s.vapp[x]].vver {
+			return fmt.Errorf("it knows no such set")
+		}
+		s.b[inc] |= 1 << (x*NVER + version)
+	case "fold":
+		x, slot := numbers[0], numbers[1]
+		if slot > int(s.n) {
+			return fmt.Errorf("the log is not so long")
+		}
+		s.vapp[x] = max(s.vapp[x], uint8(slot))
+	case "restart":
+		x := numbers[0]
+		s.vapp[x] = max(vs[s.vapp[x]].vchg, 1)
 	case "refuse":
 		s.b[numbers[0]] = 0
 	default:
