@@ -56,7 +56,7 @@ func run(only string) error {
 		workers.Go(func() {
 			for at := range next {
 				i := chosen[at]
-				all[at], errs[at] = hunt(mutations[i])
+				all[at], errs[at] = hunted(mutations[i])
 				fmt.Printf("%2d  %-70s  %s: %s (%.0f s)\n", i+1, mutations[i].name, all[at].by, all[at].what, all[at].took.Seconds())
 			}
 		})
@@ -84,8 +84,8 @@ func run(only string) error {
 	return nil
 }
 
-// hunt runs the hunts on the code with one mutation.
-func hunt(m mutation) (finding, error) {
+// hunted runs the hunts and tests on the code with one mutation.
+func hunted(m mutation) (finding, error) {
 	began := time.Now()
 	data, err := os.ReadFile(m.file)
 	if err != nil {
@@ -116,7 +116,20 @@ func hunt(m mutation) (finding, error) {
 		return finding{}, err
 	}
 	f := finding{mutation: m}
-	out, err := test(list, "-run", "^TestHunt$", "./sim/mutants")
+	err = f.explore(list, "quick")
+	if err == nil && f.by == "" {
+		f.runTests(list)
+	}
+	if err == nil && f.by == "" {
+		err = f.explore(list, "long")
+	}
+	f.took = time.Since(began)
+	return f, err
+}
+
+// explore looks for the harm with hunts of a kind.
+func (f *finding) explore(overlay, kind string) error {
+	out, err := test(overlay, kind, "-run", "^TestHunt$", "./sim/mutants")
 	for line := range strings.Lines(out) {
 		switch fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); {
 		case fields[0] == "FOUND":
@@ -126,26 +139,27 @@ func hunt(m mutation) (finding, error) {
 		}
 	}
 	if err != nil && f.by == "" {
-		return f, fmt.Errorf("%s: the mutated code does not build, or ends otherwise:\n%s", m.name, out)
+		return fmt.Errorf("%s: the mutated code does not build, or ends otherwise:\n%s", f.name, out)
 	}
-	if f.by == "" {
-		out, _ := test(list, "./core/lease", "./core/node", "./core/control", "./core/ledger")
-		for line := range strings.Lines(out) {
-			if name, failed := strings.CutPrefix(line, "--- FAIL: "); failed {
-				name, _, _ = strings.Cut(name, " ")
-				f.by, f.what = "a test of its own", name
-				break
-			}
+	return nil
+}
+
+// runTests looks for the harm with the tests of the machines.
+func (f *finding) runTests(overlay string) {
+	out, _ := test(overlay, "", "./core/lease", "./core/node", "./core/control", "./core/ledger")
+	for line := range strings.Lines(out) {
+		if name, failed := strings.CutPrefix(line, "--- FAIL: "); failed {
+			name, _, _ = strings.Cut(name, " ")
+			f.by, f.what = "a test of its own", name
+			return
 		}
 	}
-	f.took = time.Since(began)
-	return f, nil
 }
 
 // test runs tests on the mutated code.
-func test(overlay string, args ...string) (string, error) {
+func test(overlay, hunts string, args ...string) (string, error) {
 	cmd := exec.Command("go", append([]string{"test", "-vet=off", "-timeout", "5m", "-overlay", overlay}, args...)...)
-	cmd.Env = append(os.Environ(), "VIPLOG_HUNT=1")
+	cmd.Env = append(os.Environ(), "VIPLOG_HUNT="+hunts)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
