@@ -23,7 +23,7 @@ type quorum struct {
 	log       factLog
 	facts     int // after the set-up
 	nodes     []leasedNode
-	voters    []changingVoter
+	voters    []runningVoter
 	crashes   int
 	restarts  int
 	violation string
@@ -58,9 +58,7 @@ var quorumTiming = lease.Timing{Heartbeat: 250 * time.Millisecond, Lease: 500 * 
 func Quorum(o QuorumOptions) World {
 	w := &quorum{options: o, now: lease.Instant(time.Hour), log: newFactLog(exploredLog), nodes: make([]leasedNode, o.Nodes)}
 	for i := range o.Voters {
-		v := changingVoter{id: voterName(i)}
-		v.disk = lease.VoterDisk{Voter: v.id, Log: exploredLog}
-		w.voters = append(w.voters, v)
+		w.voters = append(w.voters, newRunningVoter(voterName(i)))
 		w.startVoter(i)
 	}
 	w.store(exploredCluster(o.Nodes))
@@ -114,8 +112,7 @@ func (w *quorum) store(e event.Event) {
 
 func (w *quorum) startVoter(i int) {
 	v := &w.voters[i]
-	sign := func(message []byte) []byte { return signedBy(v.id, message) }
-	v.machine = lease.NewVotingReplica(v.disk, quorumTiming, sign, lease.VoterStart{Now: w.now, Serial: uint64(w.restarts) << 32})
+	v.start(quorumTiming, w.now, w.restarts)
 	w.voterDid(i, v.machine.Folded(w.now, w.log.entries))
 	w.deliver()
 }

@@ -10,6 +10,26 @@ import (
 	"viplog/core/lease"
 )
 
+// runningVoter is a voter's process and its disk.
+type runningVoter struct {
+	id      string
+	disk    lease.VoterDisk
+	machine *lease.VotingReplica
+	wake    lease.Instant
+}
+
+func newRunningVoter(id string) runningVoter {
+	return runningVoter{id: id, disk: lease.VoterDisk{Voter: id, Log: exploredLog}}
+}
+
+// start starts the process. It has folded nothing yet.
+func (v *runningVoter) start(timing lease.Timing, now lease.Instant, restarts int) {
+	id := v.id
+	sign := func(message []byte) []byte { return signedBy(id, message) }
+	v.machine = lease.NewVotingReplica(v.disk, timing, sign, lease.VoterStart{Now: now, Serial: uint64(restarts) << 32})
+	v.wake = lease.Never
+}
+
 func exploredVoterKey(id string) ed25519.PrivateKey {
 	seed := sha256.Sum256([]byte("voter " + id + " of explored worlds"))
 	return ed25519.NewKeyFromSeed(seed[:])

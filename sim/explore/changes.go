@@ -23,19 +23,12 @@ type changes struct {
 	holder     *lease.Holder
 	wake       lease.Instant
 	node       *ledger.State // what the node has folded
-	voters     []changingVoter
+	voters     []runningVoter
 	controller *control.Controller
 	restarts   int
 	ballots    []castBallot
 	violation  string
 	model      *modelledVoters // nil: nobody is told
-}
-
-type changingVoter struct {
-	id      string
-	disk    lease.VoterDisk
-	machine *lease.VotingReplica
-	wake    lease.Instant
 }
 
 type castBallot struct {
@@ -75,7 +68,7 @@ func Changes(o ChangesOptions) World {
 		}
 	}
 	for _, id := range ids {
-		w.voters = append(w.voters, changingVoter{id: id, disk: lease.VoterDisk{Voter: id, Log: exploredLog}})
+		w.voters = append(w.voters, newRunningVoter(id))
 	}
 	for i := range w.voters {
 		w.startVoter(i)
@@ -106,10 +99,7 @@ func (w *changes) links(carry int) []bool {
 }
 
 func (w *changes) startVoter(i int) {
-	v := &w.voters[i]
-	sign := func(message []byte) []byte { return signedBy(v.id, message) }
-	v.machine = lease.NewVotingReplica(v.disk, changesTiming, sign, lease.VoterStart{Now: w.now, Serial: uint64(w.restarts) << 32})
-	v.wake = lease.Never
+	w.voters[i].start(changesTiming, w.now, w.restarts)
 }
 
 // voterDid delivers what a voter says: to the node where the link carries (nil: to nobody), to other voters and the controller
