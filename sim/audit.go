@@ -158,6 +158,13 @@ func (a *Audit) responded(p *nodeProcess, ready node.Ready) {
 	}
 }
 
+// framed looks at a frame that a node sends. One that only holds an address may ask for it, but draws nobody to itself.
+func (a *Audit) framed(p *nodeProcess, f node.Frame) {
+	if f.Kind == node.Announce && p.machine.LeasedUntil() <= p.host.now() {
+		a.violate("hold", "%s announces %s without a lease", p.host.Name, f.Address)
+	}
+}
+
 // look checks all addresses that a node answers for.
 func (a *Audit) look(p *nodeProcess) {
 	if p.machine == nil {

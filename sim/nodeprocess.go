@@ -167,6 +167,7 @@ func (p *nodeProcess) frame(f node.Frame) {
 	if p.responder.until <= p.host.now() && f.Kind == node.Announce {
 		return
 	}
+	p.host.world.Audit.framed(p, f)
 	switch {
 	case f.Kind == node.Probe && f.Address.Is4():
 		port.Send(segment.Probe(f.Address, mac))

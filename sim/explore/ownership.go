@@ -365,6 +365,11 @@ func (w *ownership) Violation() string {
 		s = n.machine.Ledger()
 	}
 	atRest = atRest && s != nil
+	for i, n := range w.nodes {
+		if w.announces(i) && n.until > n.machine.LeasedUntil() {
+			return "a responder may answer beyond its node's lease"
+		}
+	}
 	if announcing > 1 {
 		return "two nodes announce the address"
 	}

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"viplog/core/event"
 	"viplog/sim"
 	"viplog/sim/kernel"
+	"viplog/sim/stream"
 )
 
 // webAddress is the one that the Service web gets.
@@ -75,6 +78,62 @@ func hungMove() (string, []string) {
 	w.Append(event.NodeDrained{Address: owner.Address})
 	w.RunUntil(w.Now() + 2*time.Second)
 	return moved(w, owner), nil
+}
+
+// lonelyHold cuts the only node off from voters and log for a minute: it holds, and asks from time to time.
+func lonelyHold() (string, []string) {
+	w := sim.New(kernel.NewSeeded(1), sim.Options{Nodes: 1})
+	w.RunUntil(2 * time.Second)
+	w.Append(sim.Service("web"))
+	w.RunUntil(10 * time.Second)
+	w.Isolate(w.Owner(webAddress))
+	w.RunUntil(w.Now() + time.Minute)
+	return violated(w), nil
+}
+
+// violated is what auditors found first.
+func violated(w *sim.World) string {
+	if len(w.Audit.Violations) == 0 {
+		return ""
+	}
+	return w.Audit.Violations[0].String()
+}
+
+// forgetfulVoter lets the only voter's process crash as soon as its vote is heard, while its disk is slow and nobody tells the log, and
+// the node that it voted against reach it again. What a crash leaves of a write is a matter of luck.
+func forgetfulVoter() (string, []string) {
+	for seed := range uint64(10) {
+		hosts := []sim.HostSpec{{
+			Name: "cp-1", Address: netip.MustParseAddr("10.0.0.2"), Voter: true, VoterID: "voter",
+			Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)),
+		}}
+		for i := range byte(2) {
+			hosts = append(hosts, sim.HostSpec{
+				Name: fmt.Sprint("lb-", i+1), Address: netip.AddrFrom4([4]byte{10, 0, 1, 1 + i}), Node: true,
+				Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("192.0.2.0/24")},
+			})
+		}
+		w := sim.New(kernel.NewSeeded(seed), sim.Options{Hosts: hosts, Disk: stream.Range{From: 50 * time.Millisecond, To: 50 * time.Millisecond}})
+		w.RunUntil(2 * time.Second)
+		w.Append(sim.Service("web"))
+		w.RunUntil(10 * time.Second)
+		owner, voter := w.Owner(webAddress), w.Hosts[0]
+		w.Isolate(owner)
+		for range 2000 {
+			w.RunUntil(w.Now() + time.Millisecond)
+			if slices.ContainsFunc(w.Hosts, func(h *sim.Host) bool { return h != owner && len(h.Announces()) > 0 }) {
+				break
+			}
+		}
+		w.CrashVoter(voter)
+		w.StartVoter(voter)
+		w.Rejoin(owner)
+		w.RunUntil(w.Now() + 5*time.Second)
+		if found := violated(w); found != "" {
+			return found, nil
+		}
+	}
+	return "", nil
 }
 
 // silenced cuts the owner off from voters and log, but not from the segment: its successor's announcement must silence it.

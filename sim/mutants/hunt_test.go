@@ -25,6 +25,8 @@ var hunts = map[string][]hunt{
 		{"a planned move to a node that reads the log late", lateMove},
 		{"a planned move while the log of a standby hangs", hungMove},
 		{"an owner without a lease hears its successor", silenced},
+		{"a lonely node without a lease", lonelyHold},
+		{"a voter that crashes when its vote is heard", forgetfulVoter},
 		{"2 nodes, 1 fact, snapshots, leaving, repeats", ownership(explore.OwnershipOptions{
 			Voters: 1, Nodes: 2, Facts: 1, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true,
 		}, 5_000)},

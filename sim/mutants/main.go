@@ -68,6 +68,8 @@ func run(only string) error {
 	workers.Wait()
 	if only == "" {
 		errs = append(errs, os.WriteFile(record, page(all), 0o644))
+	} else {
+		fmt.Printf("%s", page(all))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err

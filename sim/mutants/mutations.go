@@ -8,17 +8,19 @@ type mutation struct {
 }
 
 const (
-	timeFile       = "core/lease/time.go"
-	voterFile      = "core/lease/voter.go"
-	holderFile     = "core/lease/holder.go"
-	controllerFile = "core/control/controller.go"
-	votersFile     = "core/ledger/voters.go"
-	nodesFile      = "core/ledger/nodes.go"
-	claimsFile     = "core/node/claims.go"
-	announceFile   = "core/node/announce.go"
-	machineFile    = "core/node/machine.go"
-	joinFile       = "core/node/join.go"
-	framesFile     = "core/node/frames.go"
+	timeFile         = "core/lease/time.go"
+	voterFile        = "core/lease/voter.go"
+	holderFile       = "core/lease/holder.go"
+	controllerFile   = "core/control/controller.go"
+	votersFile       = "core/ledger/voters.go"
+	nodesFile        = "core/ledger/nodes.go"
+	claimsFile       = "core/node/claims.go"
+	announceFile     = "core/node/announce.go"
+	machineFile      = "core/node/machine.go"
+	joinFile         = "core/node/join.go"
+	framesFile       = "core/node/frames.go"
+	successionFile   = "core/ledger/succession.go"
+	voterProcessFile = "sim/voterprocess.go"
 )
 
 // Not among them, because the code around them makes up for their loss: that a node looks for its incarnation in a list and not for
@@ -66,4 +68,11 @@ var mutations = []mutation{
 	{"an announcer that is demoted never stops", announceFile, "case m.now >= v.keepUntil:", "case false:"},
 	{"a node without a lease ignores its successor", framesFile, "case !m.leased:\n\t\t\tm.drop(v, \"another node announces it\")", "case !m.leased:"},
 	{"a demoted announcer hands over to nobody", announceFile, "\t\tm.handOver()\n", ""},
+	{"a node that holds an address announces it", framesFile, "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Probe)", "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Announce)"},
+	{"a responder may answer beyond the lease", announceFile, "\t\tm.until = until\n", "\t\tm.until = until.Add(m.timing.Lease)\n"},
+	// What else leases and lists are for.
+	{"a vote is sent before it is durable", voterProcessFile, "p.sync(func() { p.save(*ready.Persist) }, func() { p.send(ready) })", "p.send(ready)\n\t\tp.sync(func() { p.save(*ready.Persist) }, func() {})"},
+	{"a lease counts from the answer", holderFile, "\tif a.Granted {\n\t\th.granted(a)", "\tif a.Granted {\n\t\tfor i := range h.sentAt {\n\t\t\tif h.sentAt[i].number == a.Number {\n\t\t\t\th.sentAt[i].at = now\n\t\t\t}\n\t\t}\n\t\th.granted(a)"},
+	{"a node that returns takes addresses over", successionFile, "if s.rules < rulesStandbyInsertion || len(list) < 2 {\n\t\treturn len(list)", "if s.rules < rulesStandbyInsertion || len(list) < 2 {\n\t\treturn 0"},
+	{"the last standby is promoted", successionFile, "survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)", "survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)\n\t\t\tif len(survivors[i]) > 0 && survivors[i][0] != a.list[0] {\n\t\t\t\tslices.Reverse(survivors[i])\n\t\t\t}"},
 }
