@@ -35,10 +35,11 @@ func main() {
 // finding is what was found of a mutation.
 type finding struct {
 	mutation
-	by    string // which hunt
-	what  string
-	steps []string
-	took  time.Duration
+	number int
+	by     string // which hunt
+	what   string
+	steps  []string
+	took   time.Duration
 }
 
 func run(only string) error {
@@ -57,6 +58,7 @@ func run(only string) error {
 			for at := range next {
 				i := chosen[at]
 				all[at], errs[at] = hunted(mutations[i])
+				all[at].number = i + 1
 				fmt.Printf("%2d  %-70s  %s: %s (%.0f s)\n", i+1, mutations[i].name, all[at].by, all[at].what, all[at].took.Seconds())
 			}
 		})
@@ -178,18 +180,18 @@ small world (then the shortest way to it is below), a directed world, random run
 | # | what is wrong | found by | what happens |
 |---|---|---|---|
 `)
-	for i, f := range all {
+	for _, f := range all {
 		by, what := f.by, f.what
 		if by == "" {
 			by, what = "**nothing**", ""
 		}
-		fmt.Fprintf(&text, "| %d | %s | %s | %s |\n", i+1, f.name, by, what)
+		fmt.Fprintf(&text, "| %d | %s | %s | %s |\n", f.number, f.name, by, what)
 	}
-	for i, f := range all {
+	for _, f := range all {
 		if len(f.steps) == 0 {
 			continue
 		}
-		fmt.Fprintf(&text, "\n## %d. %s\n\n", i+1, f.name)
+		fmt.Fprintf(&text, "\n## %d. %s\n\n", f.number, f.name)
 		for _, step := range f.steps {
 			fmt.Fprintf(&text, "* %s\n", step)
 		}

@@ -65,7 +65,7 @@ var mutations = []mutation{
 	// Handing over, leaving, holding.
 	{"a node has left before it is silent", joinFile, "return m.leaving && m.silenceAt == 0 }", "return m.leaving }"},
 	{"an announcer that is demoted stops at once", announceFile, "case m.haveFolded(max(version, v.replaced), v.before, list):", "case true || m.haveFolded(max(version, v.replaced), v.before, list):"},
-	{"an announcer that is demoted never stops", announceFile, "case m.now >= v.keepUntil:", "case false:"},
+	{"an announcer that is demoted never stops", announceFile, "change.Before, m.now.Add(ownerLast)", "change.Before, lease.Never"},
 	{"a node without a lease ignores its successor", framesFile, "case !m.leased:\n\t\t\tm.drop(v, \"another node announces it\")", "case !m.leased:"},
 	{"a demoted announcer hands over to nobody", announceFile, "\t\tm.handOver()\n", ""},
 	{"a node that holds an address announces it", framesFile, "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Probe)", "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Announce)"},
