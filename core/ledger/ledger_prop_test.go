@@ -294,7 +294,8 @@ func TestTheLedgerHoldsItsInvariants(t *testing.T) {
 func invariant(s *State) string {
 	broken := ""
 	s.services.scan(func(v *service) bool {
-		if len(v.addresses) == 0 {
+		// Time alone makes nobody try: an address in its status may have ended cooling for another name since.
+		if len(v.addresses) == 0 && len(v.spec.StatusAddresses) == 0 {
 			if _, refused := s.choose(v); refused == nil {
 				broken = fmt.Sprintf("%s waits although an address fits", v.key)
 			}
