@@ -56,6 +56,15 @@ func TestTheAuditorFindsAnUnleasedOverlap(t *testing.T) {
 	noViolation(t, w)
 }
 
+func TestTheAuditorFindsAnAnnouncementWithoutALease(t *testing.T) {
+	w, addr, owner := announced(t, 1, Options{Nodes: 1})
+	w.Isolate(owner)
+	w.RunUntil(w.Now() + 2*time.Minute) // it holds, and asks
+	noViolation(t, w)
+	owner.node.frame(node.Frame{Kind: node.Announce, Address: addr, Interface: "eth0"})
+	violatedBy(t, w, "hold", "without a lease")
+}
+
 func TestTheAuditorFindsALeaseBesideAProof(t *testing.T) {
 	w, _, owner := announced(t, 1, Options{})
 	who, _ := owner.node.machine.Incarnation()
