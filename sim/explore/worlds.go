@@ -33,7 +33,7 @@ func Worlds() []Named {
 		{"quorum-restarted", "2 nodes, 3 voters, 1 crash, and a voter that restarts", timed(QuorumOptions{
 			Nodes: 2, Voters: 3, Crashes: 1, Restarts: 1,
 		})},
-		{"three-voters", "2 nodes, 3 voters, 3 facts, 1 crash", owned(OwnershipOptions{Voters: 3, Nodes: 2, Facts: 3, Crashes: 1})},
+		{"three-voters", "2 nodes, 3 voters, 3 facts; nodes that are voted dead join again", owned(OwnershipOptions{Voters: 3, Nodes: 2, Facts: 3})},
 		{"three-nodes", "3 nodes, 3 facts, 1 crash", owned(OwnershipOptions{Voters: 1, Nodes: 3, Facts: 3, Crashes: 1})},
 		{"five-facts", "2 nodes, 5 facts, 1 crash and rejoin", owned(OwnershipOptions{Voters: 1, Nodes: 2, Facts: 5, Crashes: 1})},
 	}
