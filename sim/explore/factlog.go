@@ -2,7 +2,6 @@ package explore
 
 import (
 	"bytes"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"viplog/core/lease"
 	"viplog/core/ledger"
 	"viplog/core/log"
-	"viplog/core/node"
 )
 
 // factLog is the log of a small world, and what it adds up to. Copies share what is stored.
@@ -89,14 +87,6 @@ func (l *factLog) toggleService() event.Event {
 		return event.ServiceDeleted{Namespace: exploredKey.Namespace, Name: exploredKey.Name, Source: "explore"}
 	}
 	return exploredService()
-}
-
-// exploredIdentity is that of a node's process which starts when the log holds so many facts.
-func exploredIdentity(i, boots int, head uint64) node.Identity {
-	return node.Identity{
-		Address: exploredNode(i), Name: fmt.Sprint("n", i+1), MachineID: fmt.Sprint("m", i), Rules: ledger.RulesKnown,
-		Boot: fmt.Sprint(boots), Start: fmt.Sprint("after ", head),
-	}
 }
 
 // describe writes what decides how nodes go on that have folded at least what base has: its lists, and the facts since.

@@ -31,17 +31,11 @@ type ballot struct {
 }
 
 type ownedNode struct {
-	machine  *node.Machine // nil: down
-	disk     node.Disk
-	now      lease.Instant
-	wake     lease.Instant
-	boots    int
-	answers  bool
-	until    lease.Instant
-	proposed []event.Event
-	heard    []lease.Progress // what of said, and how many votes, it was told
-	votes    int
-	serial   uint64
+	runningNode
+	now    lease.Instant
+	heard  []lease.Progress // what of said, and how many votes, it was told
+	votes  int
+	serial uint64
 }
 
 // OwnershipOptions is the size of a world of ownership.
@@ -133,14 +127,7 @@ func (w *ownership) step(i int, in node.Input) {
 	for len(inputs) > 0 {
 		ready := n.machine.Step(n.now, inputs[0])
 		inputs = inputs[1:]
-		n.wake, n.until = ready.Wake, ready.Until
-		if ready.Persist != nil {
-			n.disk = *ready.Persist
-		}
-		n.answers = answersAfter(n.answers, ready)
-		if ready.Propose != nil {
-			n.proposed = ready.Propose
-		}
+		n.perform(ready)
 		if ready.ReadHead {
 			inputs = append(inputs, node.HeadRead{Last: w.log.head()})
 		}
@@ -318,20 +305,7 @@ func (w *ownership) Canonical() []byte {
 			c.Number(uint64(b.votes))
 		}
 		for _, n := range w.nodes {
-			c.Flag(n.machine != nil)
-			c.Number(uint64(len(n.disk.Incarnations)))
-			for _, who := range n.disk.Incarnations {
-				c.Sequence(who.Join)
-			}
-			if n.machine == nil {
-				continue
-			}
-			c.Flag(n.answers)
-			c.Number(uint64(len(n.proposed)))
-			if len(n.proposed) > 0 {
-				c.Flag(w.log.holds(n.proposed[0]))
-			}
-			n.machine.Describe(c)
+			n.describe(c, &w.log)
 		}
 	})
 }
