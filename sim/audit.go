@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -66,6 +67,7 @@ type seen struct {
 	count    int
 	darkest  time.Duration // the longest time between two answered requests
 	by       segment.MAC
+	dark     bool // the last request whose outcome is known was lost
 }
 
 func newAudit(w *World) *Audit {
@@ -177,8 +179,9 @@ func (a *Audit) look(p *nodeProcess) {
 
 // stopped forgets a node's process.
 func (a *Audit) stopped(p *nodeProcess) {
-	for addr := range p.responder.served {
+	for _, addr := range slices.SortedFunc(maps.Keys(p.responder.served), netip.Addr.Compare) {
 		a.announcers[addr] = slices.DeleteFunc(a.announcers[addr], func(q *nodeProcess) bool { return q == p })
+		a.check(addr)
 	}
 	delete(a.standing, p)
 }
@@ -205,9 +208,11 @@ func (a *Audit) check(addr netip.Addr) {
 	switch {
 	case len(answering) > 1 && !overlaps:
 		a.overlaps[addr] = a.world.Now()
+		a.world.tell("auditor", trace.Note{Kind: trace.Overlap, Address: addr, Text: answering[0].host.Name + " and " + answering[1].host.Name})
 	case len(answering) < 2 && overlaps:
 		a.Overlap += a.world.Now() - since
 		delete(a.overlaps, addr)
+		a.world.tell("auditor", trace.Note{Kind: trace.Alone, Address: addr, Gap: a.world.Now() - since})
 	}
 }
 
@@ -256,15 +261,21 @@ func (a *Audit) outcome(client *segment.Client, o segment.Outcome) {
 	s.count++
 	if !o.Answered {
 		s.lost++
+		if !s.dark && s.answered >= 0 && o.Sent > s.answered {
+			s.dark = true
+			a.world.tell(client.Port().Name, trace.Note{Kind: trace.Dark, Address: o.Address, Gap: a.world.Now() - s.answered})
+		}
 		return
 	}
+	gap := time.Duration(0)
 	if s.answered >= 0 {
-		gap := o.Sent - s.answered
-		if s.darkest = max(s.darkest, gap); gap > tellDark || s.by != o.By {
-			a.world.tell(client.Port().Name, trace.Note{Kind: trace.Served, Address: o.Address, Text: fmt.Sprintf("by %s after %v", a.nameOf(o.By), gap)})
-		}
+		gap = o.Sent - s.answered
+		s.darkest = max(s.darkest, gap)
 	}
-	s.answered, s.by = max(s.answered, o.Sent), o.By
+	if gap > tellDark || s.by != o.By {
+		a.world.tell(client.Port().Name, trace.Note{Kind: trace.Served, Address: o.Address, By: a.nameOf(o.By), Gap: max(gap, 0)})
+	}
+	s.answered, s.by, s.dark = max(s.answered, o.Sent), o.By, false
 }
 
 // tellDark is how long an address must not have been answered to be worth a line.

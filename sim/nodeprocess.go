@@ -234,7 +234,8 @@ func (h *Host) stopNode() {
 		p.kill()
 		p.proposer.dead = true
 		p.log.Close()
-		h.world.Audit.stopped(p)
 		h.node = nil
+		h.world.tell(h.Name, trace.Note{Kind: trace.Down})
+		h.world.Audit.stopped(p)
 	}
 }

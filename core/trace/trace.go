@@ -28,6 +28,7 @@ const (
 	Dead      Kind = "dead"       // another incarnation is proven dead; Text: which
 	Ended     Kind = "ended"      // its own incarnation; Text: why
 	Left      Kind = "left"
+	Down      Kind = "down" // its process has ended, and answers for nothing
 )
 
 // What happens to a voter, the log and a controller.
@@ -45,19 +46,25 @@ const (
 
 // What clients see.
 const (
-	Dark   Kind = "dark"   // requests to an address get no answer
-	Served Kind = "served" // they do again; Text: by whom, after how long
+	Dark   Kind = "dark"   // a request to an address got no answer; Gap: since the last one that did was sent
+	Served Kind = "served" // By another than before, or after a Gap
 )
 
 // What an auditor finds.
-const Violated Kind = "violated"
+const (
+	Overlap  Kind = "overlap" // two nodes answer for an address; Text: which
+	Alone    Kind = "alone"   // no longer; Gap: for how long they did
+	Violated Kind = "violated"
+)
 
 // Note is something that happened, by itself.
 type Note struct {
-	Kind     Kind       `json:"kind"`
-	Address  netip.Addr `json:"address,omitzero"`
-	Sequence uint64     `json:"sequence,omitempty"` // of the fact that it rests on
-	Text     string     `json:"text,omitempty"`
+	Kind     Kind          `json:"kind"`
+	Address  netip.Addr    `json:"address,omitzero"`
+	Sequence uint64        `json:"sequence,omitempty"` // of the fact that it rests on
+	By       string        `json:"by,omitempty"`       // the node that clients reach
+	Gap      time.Duration `json:"gap,omitempty"`      // nanoseconds
+	Text     string        `json:"text,omitempty"`
 }
 
 // Record is a note with when and to whom.
@@ -75,6 +82,12 @@ func (r Record) Line() string {
 	}
 	if r.Sequence > 0 {
 		text += fmt.Sprintf(" @%d", r.Sequence)
+	}
+	if r.By != "" {
+		text += " by " + r.By
+	}
+	if r.Gap > 0 {
+		text += " after " + r.Gap.String()
 	}
 	if r.Text != "" {
 		text += ": " + r.Text
