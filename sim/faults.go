@@ -114,66 +114,6 @@ func (w *World) thaw(h *Host) {
 	}
 }
 
-// Cut loses what a host sends to another, one way.
-func (w *World) Cut(from, to *Host) {
-	w.tell(from.Name, trace.Note{Kind: trace.Fault, Text: "is not heard by " + to.Name})
-	w.network.cut(from, to)
-}
-
-// Mend ends a Cut.
-func (w *World) Mend(from, to *Host) { w.network.mend(from, to) }
-
-// Isolate cuts a host from all others and from the log; its interface stays on the segment.
-func (w *World) Isolate(h *Host) {
-	for _, other := range w.Hosts {
-		if other != h {
-			w.network.cut(h, other)
-			w.network.cut(other, h)
-		}
-	}
-	w.tell(h.Name, trace.Note{Kind: trace.Fault, Text: "is cut off from voters and log"})
-	w.CutLog(h)
-}
-
-// Rejoin ends Isolate.
-func (w *World) Rejoin(h *Host) {
-	w.tell(h.Name, trace.Note{Kind: trace.Heal, Text: "reaches voters and log"})
-	for _, other := range w.Hosts {
-		w.network.mend(h, other)
-		w.network.mend(other, h)
-	}
-	w.MendLog(h)
-}
-
-// CutLog cuts a host's processes from the log.
-func (w *World) CutLog(h *Host) {
-	w.fault(h.Name, "does not reach the log")
-	for _, name := range h.logClients() {
-		w.Stream.Cut(name)
-	}
-}
-
-// MendLog ends CutLog.
-func (w *World) MendLog(h *Host) {
-	for _, name := range h.logClients() {
-		w.Stream.Heal(name)
-	}
-}
-
-// logClients are the names of a host's connections to the log.
-func (h *Host) logClients() (names []string) {
-	if h.role.node {
-		names = append(names, "node/"+h.Name)
-	}
-	if h.role.voter {
-		names = append(names, "voter/"+h.Name)
-	}
-	if h.role.controller {
-		names = append(names, "control/"+h.Name)
-	}
-	return names
-}
-
 // ReplaceVoter takes the disk of a host's voter: it is another voter then, which takes the place of the one before. It does nothing while an
 // earlier change is under way: voters that lose their disks faster than they are replaced are beyond what is promised.
 func (w *World) ReplaceVoter(h *Host) {
@@ -206,24 +146,6 @@ func (w *World) voters() (all []ledger.Voter) {
 }
 
 func (w *World) fault(actor, what string) { w.tell(actor, trace.Note{Kind: trace.Fault, Text: what}) }
-
-// Heal ends every cut, loss and hindrance of network, segment and log. Hosts and processes stay as they are.
-func (w *World) Heal() {
-	w.tell("world", trace.Note{Kind: trace.Heal, Text: "all links"})
-	w.network.cuts = nil
-	w.network.LoseOneIn, w.network.TwiceIn = 0, 0
-	w.Segment.Heal()
-	for _, h := range w.Hosts {
-		if h.port != nil {
-			h.port.Cut(0)
-			h.port.LoseOneIn(0)
-			if h.up {
-				h.port.SetCarrier(true)
-			}
-		}
-	}
-	w.Stream.Calm()
-}
 
 func (w *World) voterHost(id string) *Host {
 	for _, h := range w.Hosts {

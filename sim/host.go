@@ -32,7 +32,11 @@ type Host struct {
 	disks       int // that its voter has lost
 	starts      int // of node processes, to tell them apart
 	voterStarts int
-	frozen      bool // its processes stand still
+	frozen      bool          // its processes stand still
+	stall       time.Duration // what its agent sends leaves it that much later
+	diskDelay   time.Duration // more that a sync takes
+	clone       bool          // of a host with the same address and disk
+	rules       uint64        // the highest number of rules that its programs know
 }
 
 type roles struct{ node, voter, controller bool }
@@ -143,7 +147,7 @@ func (p *process) resume() {
 func (p *process) sync(save, goOn func()) {
 	p.busy, p.saving = true, save
 	w := p.host.world
-	w.After(w.between("disk/"+p.name, w.options.Disk), func() {
+	w.After(w.between("disk/"+p.name, w.options.Disk)+p.host.diskDelay, func() {
 		if p.dead {
 			return
 		}

@@ -10,7 +10,7 @@ import (
 	"viplog/sim/segment"
 )
 
-// What a scenario needs to see of a world and to do to it, beside what random trouble does.
+// What a scenario needs to see of a world.
 
 // Up tells whether the host has power.
 func (h *Host) Up() bool { return h.up }
@@ -59,52 +59,6 @@ func (w *World) Owner(addr netip.Addr) *Host {
 
 // Tell adds to the trace.
 func (w *World) Tell(actor string, n trace.Note) { w.tell(actor, n) }
-
-// LoseDatagrams loses one of so many datagrams between hosts; 0 ends it.
-func (w *World) LoseDatagrams(oneIn int) {
-	w.fault("network", fmt.Sprintf("loses one datagram in %d", oneIn))
-	w.network.LoseOneIn = oneIn
-}
-
-// LeaderGone leaves the log without a leader for a while.
-func (w *World) LeaderGone(d time.Duration) {
-	w.fault("log", "has no leader for "+d.String())
-	w.Stream.LeaderGone(d)
-}
-
-// HangLog lets a host's followers of the log get nothing for a while.
-func (w *World) HangLog(h *Host, d time.Duration) {
-	w.fault(h.Name, "its followers of the log hang for "+d.String())
-	for _, name := range h.logClients() {
-		w.Stream.Hang(name, d)
-	}
-}
-
-// LagLog lets all that a host's followers of the log get come later; 0 ends it.
-func (w *World) LagLog(h *Host, d time.Duration) {
-	w.fault(h.Name, "its followers of the log lag by "+d.String())
-	for _, name := range h.logClients() {
-		w.Stream.Lag(name, d)
-	}
-}
-
-// ResetLog breaks a host's connections to the log.
-func (w *World) ResetLog(h *Host) {
-	w.fault(h.Name, "its connections to the log are reset")
-	for _, name := range h.logClients() {
-		w.Stream.Reset(name)
-	}
-}
-
-// Link gives or takes the carrier of a host's interface.
-func (w *World) Link(h *Host, up bool) {
-	if up {
-		w.tell(h.Name, trace.Note{Kind: trace.Heal, Text: "its link is up"})
-	} else {
-		w.fault(h.Name, "its link is down")
-	}
-	h.port.SetCarrier(up)
-}
 
 // Settled says what is not at rest: Converged, all that the operator wishes is stored, and every agent that runs holds a
 // lease.

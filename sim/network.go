@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"net/netip"
 	"slices"
+	"time"
 
 	"viplog/core/lease"
 	"viplog/sim/kernel"
@@ -11,6 +13,8 @@ import (
 type network struct {
 	world     *World
 	cuts      []cut
+	slowed    []slowed
+	sender    map[netip.Addr]*Host // who used an address last: answers go there, as by a router's neighbour cache
 	free      *datagram
 	LoseOneIn int // 0: none by chance
 	TwiceIn   int
@@ -18,6 +22,12 @@ type network struct {
 
 // cut loses what one host sends to another.
 type cut struct{ from, to *Host }
+
+// slowed makes what one host sends to another later.
+type slowed struct {
+	cut
+	by time.Duration
+}
 
 // datagram is on its way. There are many, so they are used again.
 type datagram struct {
@@ -62,7 +72,29 @@ func (n *network) send(from, to *Host, d *datagram) {
 		*twin = *d
 		w.At(w.Now()+w.between("net/delay", w.options.Link), twin)
 	}
-	w.At(w.Now()+w.between("net/delay", w.options.Link), d)
+	late := time.Duration(0)
+	for _, s := range n.slowed {
+		if s.cut == (cut{from, to}) {
+			late = s.by
+		}
+	}
+	w.At(w.Now()+w.between("net/delay", w.options.Link)+late, d)
+}
+
+// slow lets what one host sends to another take longer; 0 ends it.
+func (n *network) slow(from, to *Host, d time.Duration) {
+	n.slowed = slices.DeleteFunc(n.slowed, func(s slowed) bool { return s.cut == cut{from, to} })
+	if d > 0 {
+		n.slowed = append(n.slowed, slowed{cut{from, to}, d})
+	}
+}
+
+// at finds the host that answers to an address go to: of several that use it the one that sent last; nil for none.
+func (n *network) at(a netip.Addr) *Host {
+	if h := n.sender[a]; h != nil {
+		return h
+	}
+	return n.world.hostOf(a)
 }
 
 func (n *network) drop(d *datagram) {
@@ -75,6 +107,9 @@ func (d *datagram) Happen() {
 	if d.to.up && !slices.Contains(d.network.cuts, cut{d.from, d.to}) {
 		switch d.what {
 		case renewal:
+			if d.from.clone || d.network.sender[d.from.Address] != nil {
+				d.network.sender[d.from.Address] = d.from
+			}
 			d.to.hearRenewal(d.from, d.renew)
 		case answer:
 			d.to.hearAnswer(d.answer)

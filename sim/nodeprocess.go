@@ -168,16 +168,26 @@ func (p *nodeProcess) frame(f node.Frame) {
 		return
 	}
 	p.host.world.Audit.framed(p, f)
+	for _, frame := range framesOf(f, mac) {
+		if p.host.stall == 0 {
+			port.Send(frame)
+			continue
+		}
+		p.host.world.After(p.host.stall, func() { port.Send(frame) })
+	}
+}
+
+// framesOf are the frames on the wire: a gratuitous ARP is sent in both forms.
+func framesOf(f node.Frame, mac segment.MAC) []segment.Frame {
 	switch {
 	case f.Kind == node.Probe && f.Address.Is4():
-		port.Send(segment.Probe(f.Address, mac))
+		return []segment.Frame{segment.Probe(f.Address, mac)}
 	case f.Kind == node.Probe:
-		port.Send(segment.DuplicateSolicitation(f.Address, mac))
+		return []segment.Frame{segment.DuplicateSolicitation(f.Address, mac)}
 	case f.Address.Is4():
-		port.Send(segment.GratuitousRequest(f.Address, mac))
-		port.Send(segment.GratuitousReply(f.Address, mac))
+		return []segment.Frame{segment.GratuitousRequest(f.Address, mac), segment.GratuitousReply(f.Address, mac)}
 	default:
-		port.Send(segment.UnsolicitedAdvertisement(f.Address, mac))
+		return []segment.Frame{segment.UnsolicitedAdvertisement(f.Address, mac)}
 	}
 }
 

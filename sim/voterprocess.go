@@ -82,7 +82,7 @@ func (p *voterProcess) send(ready lease.VoterReady) {
 	w, from := p.host.world, p.host
 	w.Audit.voted(ready)
 	for _, a := range ready.Answers {
-		if to := w.hostOf(a.To.Node); to != nil {
+		if to := w.network.at(a.To.Node); to != nil {
 			d := w.network.take()
 			d.what, d.answer = answer, a
 			w.network.send(from, to, d)

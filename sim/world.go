@@ -124,7 +124,7 @@ func New(c kernel.Chooser, o Options) *World {
 		w.log = simulated{w.Stream}
 	}
 	w.Segment = segment.New(w.Kernel, segment.Options{})
-	w.network.world = w
+	w.network.world, w.network.sender = w, map[netip.Addr]*Host{}
 	for _, spec := range w.options.Hosts {
 		w.addHost(spec)
 	}

@@ -49,7 +49,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		if err != nil {
 			return r.stop(ctx, err)
 		}
-		if err := ledger.Readable(entry); err != nil {
+		if err := r.state.Readable(entry); err != nil {
 			return r.stop(ctx, err)
 		}
 		r.mu.Lock()

@@ -114,7 +114,7 @@ func (r reader) fold(ctx context.Context, until moment, visit func(log.Entry, *l
 }
 
 func apply(s *ledger.State, entry log.Entry, visit func(log.Entry, *ledger.State, []ledger.Change)) error {
-	if err := ledger.Readable(entry); err != nil {
+	if err := s.Readable(entry); err != nil {
 		return err
 	}
 	changes := s.ApplyEntry(entry)

@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"crypto/ed25519"
 	"slices"
 	"strings"
 	"time"
@@ -140,6 +139,6 @@ func IsSigned(v Vote, s *ledger.State) bool {
 	now, _ := s.Voters()
 	before, _ := s.FormerVoters()
 	return slices.ContainsFunc(slices.Concat(now, before), func(m ledger.Voter) bool {
-		return m.ID == v.Voter && ed25519.Verify(m.Key, message, v.Signature)
+		return m.ID == v.Voter && s.Verify(m.Key, message, v.Signature)
 	})
 }

@@ -85,7 +85,7 @@ func (f *fold) nodeFailed(e event.NodeFailed) {
 			return
 		}
 	}
-	if err := f.voters.checkProof(f.logID, e); err != nil {
+	if err := f.voters.checkProof(f.logID, e, f.Verify); err != nil {
 		f.reject("node %s: not proven dead: %s", f.describe(e.Address), err)
 		return
 	}

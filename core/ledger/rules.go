@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 
@@ -21,13 +22,40 @@ const (
 	RulesKnown = 1
 )
 
+// Binary is what the program that folds a ledger can do. It is no part of the state: replicas of different binaries have the
+// same digest.
+type Binary struct {
+	Rules uint64 // the highest number of rules that it knows
+	// Verify tells whether a voter has signed a message, by its public key; nil: by Ed25519. A simulation that goes on
+	// where a real cluster's log ends holds no voter's private key, and lets other keys stand in for them.
+	Verify func(key ed25519.PublicKey, message, signature []byte) bool
+}
+
+// FoldAs lets the ledger, and clones of it, be folded as a binary folds it: an older one, or one that trusts other keys.
+func (s *State) FoldAs(b Binary) { s.binary = &b }
+
+func (s *State) rulesKnown() uint64 {
+	if s.binary == nil {
+		return RulesKnown
+	}
+	return s.binary.Rules
+}
+
+// Verify tells whether the owner of a voter's key has signed a message.
+func (s *State) Verify(key ed25519.PublicKey, message, signature []byte) bool {
+	if s.binary == nil || s.binary.Verify == nil {
+		return ed25519.Verify(key, message, signature)
+	}
+	return s.binary.Verify(key, message, signature)
+}
+
 // rulesAdopted moves to newer rules, once every node that has joined knows them.
 func (f *fold) rulesAdopted(e event.RulesAdopted) {
 	if e.Rules <= f.rules {
 		return
 	}
-	if e.Rules > RulesKnown {
-		f.reject("rules %d: this version knows rules up to %d", e.Rules, RulesKnown)
+	if known := f.rulesKnown(); e.Rules > known {
+		f.reject("rules %d: this version knows rules up to %d", e.Rules, known)
 		return
 	}
 	for _, n := range f.nodes.rows {
@@ -43,7 +71,7 @@ func (f *fold) rulesAdopted(e event.RulesAdopted) {
 // RulesDue is the number of the rules that every joined node and this binary know, if it is higher than the one in
 // force; else 0.
 func (s *State) RulesDue() uint64 {
-	due := uint64(RulesKnown)
+	due := s.rulesKnown()
 	joined := false
 	for _, n := range s.nodes.rows {
 		if n.status == nodeJoined {
@@ -60,7 +88,7 @@ func (s *State) RulesDue() uint64 {
 // Readable tells whether this binary may fold an entry: ErrNewerRules for one after which it does not know the rules.
 // Whoever folds a log asks first, and then stops folding, holds what it has and says so: what it would fold from there
 // on, other replicas fold otherwise.
-func Readable(e log.Entry) error {
+func (s *State) Readable(e log.Entry) error {
 	if e.Type != typeRulesAdopted {
 		return nil
 	}
@@ -68,8 +96,8 @@ func Readable(e log.Entry) error {
 	if err != nil {
 		return nil // rejected by every version alike
 	}
-	if adopted, ok := decoded.(event.RulesAdopted); ok && adopted.Rules > RulesKnown {
-		return fmt.Errorf("fact %d: %w: %d, this version knows rules up to %d; upgrade it", e.Sequence, ErrNewerRules, adopted.Rules, RulesKnown)
+	if adopted, ok := decoded.(event.RulesAdopted); ok && adopted.Rules > s.rulesKnown() {
+		return fmt.Errorf("fact %d: %w: %d, this version knows rules up to %d; upgrade it", e.Sequence, ErrNewerRules, adopted.Rules, s.rulesKnown())
 	}
 	return nil
 }

@@ -116,15 +116,15 @@ func TestNewerRulesAreNotReadable(t *testing.T) {
 		}
 		return log.Entry{Fact: log.Fact{Record: r}, Sequence: 1}
 	}
-	if err := Readable(entry(RulesKnown)); err != nil {
+	if err := New("log").Readable(entry(RulesKnown)); err != nil {
 		t.Error(err)
 	}
-	if err := Readable(entry(RulesKnown + 1)); !errors.Is(err, ErrNewerRules) {
+	if err := New("log").Readable(entry(RulesKnown + 1)); !errors.Is(err, ErrNewerRules) {
 		t.Errorf("error %v", err)
 	}
 	forged := entry(RulesKnown + 1)
 	forged.Entity = "service.a.b"
-	if err := Readable(forged); err != nil {
+	if err := New("log").Readable(forged); err != nil {
 		t.Errorf("a forged fact stops the fold: %v", err)
 	}
 }

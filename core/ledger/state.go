@@ -22,6 +22,7 @@ type State struct {
 	seq     uint64 // of the last fact applied
 	time    int64  // ledger time, Unix nanoseconds: the maximum of the facts' timestamps so far
 	rules   uint64
+	binary  *Binary                  // that folds it; nil: this one
 	cluster *event.ClusterConfigured // nil before the first
 	options event.SettingsChanged
 	voters  voterSets

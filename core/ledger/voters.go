@@ -104,7 +104,7 @@ func (f *fold) votersSettled(e event.VotersSettled) {
 }
 
 // checkProof holds a NodeFailed to its votes: signed by distinct members of one set in force, and a majority of it.
-func (s voterSets) checkProof(logID string, e event.NodeFailed) error {
+func (s voterSets) checkProof(logID string, e event.NodeFailed, verify func(key ed25519.PublicKey, message, signature []byte) bool) error {
 	set := s.now
 	if e.Set != set.version {
 		set = s.before
@@ -121,7 +121,7 @@ func (s voterSets) checkProof(logID string, e event.NodeFailed) error {
 			return fmt.Errorf("%s is no voter of set %d", vote.Voter, e.Set)
 		case slices.Contains(counted, vote.Voter):
 			return fmt.Errorf("%s voted twice", vote.Voter)
-		case !ed25519.Verify(member.key, message, vote.Signature):
+		case !verify(member.key, message, vote.Signature):
 			return fmt.Errorf("the vote of %s is not signed by it", vote.Voter)
 		}
 		counted = append(counted, vote.Voter)

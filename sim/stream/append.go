@@ -36,7 +36,12 @@ func (c *Client) Append(fact log.Fact, last uint64, timeout time.Duration, done 
 	}
 	c.settle(&attempt{
 		what: "append " + fact.ID, done: done,
-		send: func() (uint64, error) { return s.store.append(fact, last, s.now(), s.IDsFirst) },
+		send: func() (uint64, error) {
+			if s.holds(fact.Type) {
+				return 0, fmt.Errorf("append %s: %w", fact.ID, ErrNoAnswer)
+			}
+			return s.store.append(fact, last, s.now(), s.IDsFirst)
+		},
 		find: func() (uint64, error) { return s.store.find(fact, last) },
 	}, timeout)
 }

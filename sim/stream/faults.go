@@ -2,6 +2,7 @@ package stream
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -78,6 +79,23 @@ func (s *Stream) Replace() {
 	}
 }
 
+// HoldAppends keeps facts whose type begins so from being stored for a while: each is lost on its way.
+func (s *Stream) HoldAppends(typePrefix string, d time.Duration) {
+	s.holding = append(s.holding, holding{typePrefix, s.kernel.Now() + d})
+}
+
+// holding is a kind of fact that is not stored for a while.
+type holding struct {
+	typePrefix string
+	until      time.Duration
+}
+
+func (s *Stream) holds(typeName string) bool {
+	return slices.ContainsFunc(s.holding, func(h holding) bool {
+		return s.kernel.Now() < h.until && strings.HasPrefix(typeName, h.typePrefix)
+	})
+}
+
 // Purge drops the entries up to and including a sequence.
 func (s *Stream) Purge(through uint64) {
 	s.store.purge(through)
@@ -92,6 +110,7 @@ func (s *Stream) Purge(through uint64) {
 func (s *Stream) Calm() {
 	s.Chances = Chances{}
 	s.losesRequest, s.losesAck = false, false
+	s.holding = nil
 	s.leaderless = min(s.leaderless, s.kernel.Now())
 	s.elect()
 	for _, st := range s.stations {

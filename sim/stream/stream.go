@@ -67,6 +67,7 @@ type Stream struct {
 	leaderless             time.Duration // until then
 	held                   []*request    // that wait for a leader
 	losesRequest, losesAck bool
+	holding                []holding
 }
 
 // New makes an empty log.
