@@ -80,6 +80,16 @@ func newAudit(w *World) *Audit {
 	return a
 }
 
+// begin takes the ledger of a log that the world goes on from.
+func (a *Audit) begin(s *ledger.State) {
+	s.FoldAs(ledger.Binary{Rules: ledger.RulesKnown, Verify: a.world.verify})
+	a.ledger = s
+	voters, version := s.Voters()
+	a.sets[version] = len(voters)
+	voters, version = s.FormerVoters()
+	a.sets[version] = len(voters)
+}
+
 // open follows the log, whichever it is. What the simulated one stores is seen at once.
 func (a *Audit) open() {
 	if s := a.world.Stream; s != nil {

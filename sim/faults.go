@@ -21,6 +21,9 @@ func (w *World) powerOn(h *Host) {
 		h.clock = h.clock.booted(w.Now())
 	}
 	h.frozen = false
+	if h.resumes {
+		h.nodeDisk.Boot, h.resumes = h.boot(), false
+	}
 	if h.role.voter {
 		h.startVoter()
 	}
@@ -111,6 +114,100 @@ func (w *World) thaw(h *Host) {
 	}
 	if p := h.controller; p != nil {
 		p.resume()
+	}
+}
+
+// Suspend stops a host as Freeze does, and its clocks with it, as some hypervisors do: that is beyond what is promised, because
+// a lease is a time.
+func (w *World) Suspend(h *Host, d time.Duration) {
+	w.fault(h.Name, "is suspended for "+d.String()+", and its clock stands still")
+	w.Broken = append(w.Broken, "the clock of "+h.Name+" stood still while it was suspended")
+	h.frozen = true
+	before := h.now()
+	w.After(d, func() {
+		h.clock.offset -= h.now().Since(before)
+		h.frozen = false
+		w.thaw(h)
+	})
+}
+
+// SetRate lets a host's clocks run fast or slow from now on, by parts in ten thousand.
+func (w *World) SetRate(h *Host, parts int64) {
+	w.fault(h.Name, fmt.Sprintf("its clocks run at %+d in 10,000", parts))
+	now := h.now()
+	h.clock = clock{rate: clockParts + parts}
+	h.clock.offset = now.Since(h.now())
+	for _, p := range h.timers() {
+		p.again()
+	}
+}
+
+// timers are those of the host's processes.
+func (h *Host) timers() (all []*wakeup) {
+	if h.node != nil {
+		all = append(all, &h.node.timer)
+	}
+	if h.voter != nil {
+		all = append(all, &h.voter.timer)
+	}
+	if h.controller != nil {
+		all = append(all, &h.controller.timer)
+	}
+	return all
+}
+
+// SlowDisk lets each sync of a host take that much longer; 0 ends it.
+func (w *World) SlowDisk(h *Host, d time.Duration) {
+	w.fault(h.Name, "its disk needs "+d.String()+" more for a sync")
+	h.diskDelay = d
+}
+
+// Clone starts a copy of a host, as when a virtual machine is restored from a copy while it runs: the same address, identity and
+// disk, another kernel and another MAC.
+func (w *World) Clone(h *Host) *Host {
+	c := w.AddHost(HostSpec{Name: h.Name + "-clone", Address: h.Address, Node: true, Prefixes: h.prefixes, Key: h.key})
+	w.fault(c.Name, "starts with the address and disk of "+h.Name)
+	c.clone, c.declared, c.machineID, c.boots, c.nodeDisk = true, h.declared, h.machineID, h.boots, h.nodeDisk
+	w.powerOn(c)
+	return c
+}
+
+// Upgrade gives a host programs that know rules up to a number, and starts its processes anew, one after the other.
+func (w *World) Upgrade(h *Host, rules uint64) {
+	w.tell(h.Name, trace.Note{Kind: trace.Fault, Text: fmt.Sprintf("gets programs that know rules up to %d", rules)})
+	h.rules, h.stuck = rules, false
+	if h.node != nil {
+		h.stopNode()
+		h.startNode()
+	}
+	if h.voter != nil {
+		h.stopVoter()
+		h.startVoter()
+	}
+	if h.controller != nil {
+		h.stopController()
+		h.startController()
+	}
+}
+
+// SetVoter says whether a host is to have a voter; controllers walk there, one change at a time. One that is no longer to be one
+// goes on until it is removed.
+func (w *World) SetVoter(h *Host, is bool) {
+	switch {
+	case is && h.voter == nil:
+		w.fault(h.Name, "is to have a voter")
+		h.disks++
+		h.voterDisk = lease.VoterDisk{Voter: fmt.Sprintf("voter-%s-%d", h.Name, h.disks)}
+		h.role.voter = true
+		if h.up {
+			h.startVoter()
+		}
+	case is:
+		w.fault(h.Name, "is to have a voter")
+		h.role.voter = true
+	default:
+		w.fault(h.Name, "is to have no voter")
+		h.role.voter = false
 	}
 }
 

@@ -2,10 +2,15 @@ package sim
 
 import (
 	"crypto/ed25519"
+	"fmt"
 	"net/netip"
 	"time"
 
+	"viplog/core/event"
 	"viplog/core/lease"
+	"viplog/core/ledger"
+	"viplog/core/log"
+	"viplog/core/trace"
 	"viplog/sim/segment"
 )
 
@@ -32,11 +37,16 @@ type Host struct {
 	disks       int // that its voter has lost
 	starts      int // of node processes, to tell them apart
 	voterStarts int
-	frozen      bool          // its processes stand still
-	stall       time.Duration // what its agent sends leaves it that much later
-	diskDelay   time.Duration // more that a sync takes
-	clone       bool          // of a host with the same address and disk
-	rules       uint64        // the highest number of rules that its programs know
+	frozen      bool              // its processes stand still
+	declared    string            // the name that it joins by
+	machineID   string            // of its operating system
+	recorded    []event.Interface // its interfaces as a recorded log has them; nil: one
+	resumes     bool              // its agent goes on as the incarnation that a past has
+	stuck       bool              // it met rules that its programs do not know, and has said so
+	stall       time.Duration     // what its agent sends leaves it that much later
+	diskDelay   time.Duration     // more that a sync takes
+	clone       bool              // of a host with the same address and disk
+	rules       uint64            // the highest number of rules that its programs know
 }
 
 type roles struct{ node, voter, controller bool }
@@ -67,6 +77,26 @@ func (c clock) when(i lease.Instant) time.Duration {
 
 func (h *Host) now() lease.Instant { return h.clock.at(h.world.Now()) }
 
+// boot names the host's running kernel.
+func (h *Host) boot() string { return fmt.Sprint(h.machineID, "-boot-", h.boots) }
+
+// binary is what the host's programs can do.
+func (h *Host) binary() ledger.Binary { return ledger.Binary{Rules: h.rules, Verify: h.world.verify} }
+
+// reads tells whether the host's programs may fold a fact after what they have folded. If not they fold no further, hold what
+// they have, and say so.
+func (h *Host) reads(s *ledger.State, e log.Entry) bool {
+	if s.Sequence()+1 != e.Sequence {
+		return false // it is stuck at an earlier one
+	}
+	err := s.Readable(e)
+	if err != nil && !h.stuck {
+		h.stuck = true
+		h.world.tell(h.Name, trace.Note{Kind: trace.Refused, Sequence: e.Sequence, Text: err.Error()})
+	}
+	return err == nil
+}
+
 // wakeup is a process's timer: set again and again, mostly to later, it has one event in the kernel at a time.
 type wakeup struct {
 	host   *Host
@@ -85,6 +115,12 @@ func (w *wakeup) set(at lease.Instant) {
 		w.queued = when
 		w.host.world.At(when, w)
 	}
+}
+
+// again queues the wakeup anew, by a clock that has changed.
+func (w *wakeup) again() {
+	w.queued = 0
+	w.set(w.due)
 }
 
 // Happen implements kernel.Event.

@@ -2,8 +2,12 @@ package sim
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
+	"viplog/core/event"
+	"viplog/core/ledger"
+	"viplog/core/log"
 	"viplog/sim/stream"
 )
 
@@ -62,6 +66,53 @@ func (w *World) BadLog(oneIn int) {
 func (w *World) HoldAppends(kind string, d time.Duration) {
 	w.fault("log", fmt.Sprintf("stores no %s for %v", kind, d))
 	w.Stream.HoldAppends("viplog."+kind+".", d)
+}
+
+// PurgeLog makes a snapshot at the head and drops all facts up to it: whoever has not folded them goes on from the snapshot.
+func (w *World) PurgeLog() {
+	w.snapshot = w.Ledger().Clone()
+	w.fault("log", fmt.Sprintf("is purged up to %d", w.snapshot.Sequence()))
+	w.Stream.Purge(w.snapshot.Sequence())
+}
+
+// snapshotFor is what a replica of a log begins with; nil: with the log's first fact.
+func (w *World) snapshotFor(head log.Head) *ledger.State {
+	if w.snapshot == nil || w.snapshot.LogID() != head.ID {
+		return nil
+	}
+	return w.snapshot.Clone()
+}
+
+// ReplaceLog puts an empty log in the place of the one that is lost. The operator declares the cluster again, and the sources show
+// their Services again, with the addresses that are in their statuses.
+func (w *World) ReplaceLog() {
+	w.fault("log", "is lost, and another one begins")
+	services := restatement(w.Ledger())
+	w.Stream.Replace()
+	w.operator.replace(nil)
+	w.declare()
+	w.Append(services...)
+}
+
+// restatement is what sources show of the Services of a ledger.
+func restatement(s *ledger.State) (facts []event.Event) {
+	for _, v := range s.ServiceViews() {
+		spec, _ := s.ServiceSpec(ledger.ServiceKey{Namespace: v.Namespace, Name: v.Name})
+		spec.StatusAddresses = nil
+		for _, a := range v.Addresses {
+			spec.StatusAddresses = append(spec.StatusAddresses, netip.MustParseAddr(a))
+		}
+		facts = append(facts, spec)
+	}
+	return facts
+}
+
+// AppendUnknown stores a fact of a kind that no program of today knows.
+func (w *World) AppendUnknown() {
+	w.fault("log", "gets a fact of an unknown kind")
+	w.log.Connect("stranger").Append(log.Fact{
+		Record: event.Record{Type: "viplog.MoonRisen.v1", Entity: "moon.luna", Data: []byte(`{"full":true}`)}, ID: fmt.Sprint("stranger-", w.Now()), Source: "stranger",
+	}, 0, appendPatience, func(uint64, error) {})
 }
 
 // logClients are the names of a host's connections to the log.

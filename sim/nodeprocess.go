@@ -1,8 +1,10 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"viplog/core/event"
 	"viplog/core/lease"
@@ -55,15 +57,45 @@ func (p *nodeProcess) open() {
 		}
 		h := p.host
 		identity := node.Identity{
-			Address: h.Address, Name: h.Name, MachineID: "machine-" + h.Name, Rules: ledger.RulesKnown,
-			Boot: fmt.Sprint("boot-", h.boots), Start: fmt.Sprintf("%s-%d", h.Name, h.starts),
+			Address: h.Address, Name: h.declared, MachineID: h.machineID, Rules: h.rules,
+			Boot: h.boot(), Start: fmt.Sprintf("%s-%d", h.Name, h.starts),
 		}
 		p.machine = node.New(identity, h.world.options.Timing, head.ID, h.nodeDisk)
-		p.proposer.folded = p.machine.Ledger().Sequence
+		p.machine.Ledger().FoldAs(h.binary())
+		p.proposer.folded = p.folded
 		p.do(func() { p.step(node.Linked{Interfaces: h.interfaces()}) })
-		p.log.Follow(0, func(e log.Entry) {
-			p.do(func() { p.step(node.Folded{Entries: []log.Entry{e}}) })
-		}, func(error) { p.logReplaced() })
+		p.follow(h.world.snapshotFor(head))
+	})
+}
+
+// folded is how far the machine has folded the log.
+func (p *nodeProcess) folded() uint64 {
+	if p.machine == nil {
+		return 0
+	}
+	return p.machine.Ledger().Sequence()
+}
+
+// follow folds the log from a snapshot on; nil: from its first fact.
+func (p *nodeProcess) follow(from *ledger.State) {
+	after := uint64(0)
+	if from != nil {
+		after = from.Sequence()
+		from.FoldAs(p.host.binary())
+		p.do(func() { p.step(node.Restored{Ledger: from}) })
+	}
+	p.log.Follow(after, func(e log.Entry) {
+		p.do(func() {
+			if p.machine != nil && p.host.reads(p.machine.Ledger(), e) {
+				p.step(node.Folded{Entries: []log.Entry{e}})
+			}
+		})
+	}, func(err error) {
+		if errors.Is(err, log.ErrPurged) {
+			p.follow(p.host.world.snapshot.Clone())
+			return
+		}
+		p.logReplaced()
 	})
 }
 
@@ -77,6 +109,11 @@ func (p *nodeProcess) logReplaced() {
 }
 
 func (h *Host) interfaces() []event.Interface {
+	if h.recorded != nil {
+		all := slices.Clone(h.recorded)
+		all[0].Up = h.port.Up()
+		return all
+	}
 	return []event.Interface{{
 		Name: "eth0", MAC: h.port.MAC.String(), Up: h.port.Up(),
 		Prefixes: h.prefixes,

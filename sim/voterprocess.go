@@ -2,11 +2,13 @@ package sim
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"time"
 
 	"viplog/core/control"
 	"viplog/core/lease"
+	"viplog/core/ledger"
 	"viplog/core/log"
 	"viplog/core/trace"
 )
@@ -49,14 +51,34 @@ func (p *voterProcess) open() {
 		p.machine = lease.NewVotingReplica(h.voterDisk, h.world.options.Timing, sign, lease.VoterStart{
 			Now: h.now(), Serial: uint64(h.voterStarts) << 32, Fresh: fresh,
 		})
+		p.machine.Ledger.FoldAs(h.binary())
 		p.do(func() { p.perform(p.machine.Wake(h.now())) })
-		p.log.Follow(0, func(e log.Entry) {
-			p.do(func() { p.perform(p.machine.Folded(h.now(), []log.Entry{e})) })
-		}, func(error) {
-			p.do(func() {
-				p.machine = nil
-				p.open()
-			})
+		p.follow(h.world.snapshotFor(head))
+	})
+}
+
+// follow folds the log from a snapshot on; nil: from its first fact.
+func (p *voterProcess) follow(from *ledger.State) {
+	after := uint64(0)
+	if from != nil {
+		after = from.Sequence()
+		from.FoldAs(p.host.binary())
+		p.do(func() { p.perform(p.machine.Restored(p.host.now(), from)) })
+	}
+	p.log.Follow(after, func(e log.Entry) {
+		p.do(func() {
+			if p.machine != nil && p.host.reads(p.machine.Ledger, e) {
+				p.perform(p.machine.Folded(p.host.now(), []log.Entry{e}))
+			}
+		})
+	}, func(err error) {
+		p.do(func() {
+			if errors.Is(err, log.ErrPurged) {
+				p.follow(p.host.world.snapshot.Clone())
+				return
+			}
+			p.machine = nil
+			p.open()
 		})
 	})
 }
@@ -178,19 +200,45 @@ func (p *controllerProcess) open() {
 			return
 		}
 		p.machine = control.NewController(head.ID)
-		p.proposer.folded = p.machine.Ledger.Sequence
-		p.log.Follow(0, func(e log.Entry) {
-			p.do(func() {
+		p.machine.Ledger.FoldAs(p.host.binary())
+		p.proposer.folded = p.folded
+		p.follow(p.host.world.snapshotFor(head))
+		p.do(p.tick)
+	})
+}
+
+// folded is how far the machine has folded the log.
+func (p *controllerProcess) folded() uint64 {
+	if p.machine == nil {
+		return 0
+	}
+	return p.machine.Ledger.Sequence()
+}
+
+// follow folds the log from a snapshot on; nil: from its first fact.
+func (p *controllerProcess) follow(from *ledger.State) {
+	after := uint64(0)
+	if from != nil {
+		after = from.Sequence()
+		from.FoldAs(p.host.binary())
+		p.do(func() { p.machine.Restored(from) })
+	}
+	p.log.Follow(after, func(e log.Entry) {
+		p.do(func() {
+			if p.machine != nil && p.host.reads(p.machine.Ledger, e) {
 				p.machine.Folded([]log.Entry{e})
 				p.act()
-			})
-		}, func(error) {
-			p.do(func() {
-				p.machine = nil
-				p.open()
-			})
+			}
 		})
-		p.do(p.tick)
+	}, func(err error) {
+		p.do(func() {
+			if errors.Is(err, log.ErrPurged) {
+				p.follow(p.host.world.snapshot.Clone())
+				return
+			}
+			p.machine = nil
+			p.open()
+		})
 	})
 }
 

@@ -24,10 +24,12 @@ type Options struct {
 	Nodes   int        // load-balancer nodes: lb-1, lb-2 …
 	Voters  int        // on control-plane hosts: cp-1, cp-2 …, each with a controller
 	Hosts   []HostSpec // instead of those
+	Past    *Past      // the log that the world goes on from, with its hosts; nil: it begins with an empty one
 	Log     Log        // a real one, in which the cluster is declared already; nil: a simulated one
 	Epoch   time.Time  // the time at the world's start
 	Clients int
-	Pool    string // addresses
+	Rules   *uint64 // that the programs of all hosts know; nil: all there are
+	Pool    string  // addresses
 	Timing  lease.Timing
 	Yield   bool         // onIsolation
 	Drift   bool         // clocks run at rates of their own, and not together
@@ -44,6 +46,8 @@ type HostSpec struct {
 	Prefixes                []netip.Prefix     // of a node's interface
 	Key                     ed25519.PrivateKey // its identity
 	VoterID                 string
+	Interfaces              []event.Interface // as a recorded log has them; nil: one
+	Off                     bool              // it has no power at the start
 }
 
 // Defaults fills in what is zero.
@@ -70,10 +74,20 @@ func (o Options) Defaults() Options {
 	if o.Epoch.IsZero() {
 		o.Epoch = stream.Epoch
 	}
+	if o.Past != nil {
+		o.Hosts, o.Epoch = o.Past.Hosts(), o.Past.after()
+	}
 	if o.Hosts == nil {
 		o.Hosts = o.plainHosts()
 	}
 	return o
+}
+
+func (o Options) rulesKnown() uint64 {
+	if o.Rules == nil {
+		return ledger.RulesKnown
+	}
+	return *o.Rules
 }
 
 // plainHosts are so many control-plane hosts and so many load-balancer nodes.
@@ -106,8 +120,11 @@ type World struct {
 	Hosts   []*Host
 	Clients []*segment.Client
 	Audit   *Audit
+	Broken  []string // which assumptions of what is promised do not hold any more
 
 	options  Options
+	snapshot *ledger.State                                               // that replicas begin with when what is before it was purged; nil: none was
+	verify   func(key ed25519.PublicKey, message, signature []byte) bool // nil: by the log's keys
 	log      Log
 	network  network
 	operator *proposer
@@ -121,6 +138,10 @@ func New(c kernel.Chooser, o Options) *World {
 	w := &World{Kernel: kernel.New(c), options: o.Defaults()}
 	if w.log = w.options.Log; w.log == nil {
 		w.Stream = stream.New(w.Kernel)
+		w.Stream.Epoch = w.options.Epoch
+		if past := w.options.Past; past != nil {
+			w.Stream.Load(past.Ledger.LogID(), past.Entries)
+		}
 		w.log = simulated{w.Stream}
 	}
 	w.Segment = segment.New(w.Kernel, segment.Options{})
@@ -132,26 +153,39 @@ func New(c kernel.Chooser, o Options) *World {
 	for i := range w.options.Clients {
 		mac := segment.MAC(0x02_00_00_00_c1_00) + segment.MAC(i)
 		client := segment.NewClient(w.Segment, fmt.Sprintf("client-%d", i+1), mac,
-			netip.AddrFrom4([4]byte{10, 0, 2, byte(1 + i)}), netip.Addr{}, segment.Linux())
+			netip.AddrFrom4([4]byte{10, 0, 2, byte(1 + i)}), w.clientIPv6(i), segment.Linux())
 		client.Report = func(o segment.Outcome) { w.Audit.outcome(client, o) }
 		w.Clients = append(w.Clients, client)
 	}
 	w.operator = newProposer(w, w.log.Connect("operator"), "operator")
-	if w.Stream != nil {
+	switch {
+	case w.options.Past != nil:
+		w.resume(w.options.Past)
+	case w.Stream != nil:
 		w.declare()
 		for w.Stream.Head().Last == 0 {
 			w.Step()
 		}
 	}
-	for _, h := range w.Hosts {
-		w.powerOn(h)
+	for i, h := range w.Hosts {
+		if !w.options.Hosts[i].Off {
+			w.powerOn(h)
+		}
 	}
 	return w
 }
 
+// clientIPv6 is a client's IPv6 address, which none has in a world without such VIPs.
+func (w *World) clientIPv6(i int) netip.Addr {
+	if w.options.Past == nil || !w.options.Past.hasIPv6() {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom16([16]byte{0xfd, 15: byte(1 + i)})
+}
+
 func (w *World) addHost(spec HostSpec) {
 	h := &Host{
-		Name: spec.Name, Address: spec.Address, world: w, clock: clock{rate: clockParts}, prefixes: spec.Prefixes, key: spec.Key,
+		Name: spec.Name, Address: spec.Address, world: w, declared: spec.Name, machineID: "machine-" + spec.Name, rules: w.options.rulesKnown(), clock: clock{rate: clockParts}, prefixes: spec.Prefixes, key: spec.Key,
 		role: roles{spec.Node, spec.Voter, spec.Controller}, voterDisk: lease.VoterDisk{Voter: spec.VoterID},
 	}
 	if w.options.Drift {
@@ -160,6 +194,12 @@ func (w *World) addHost(spec HostSpec) {
 	}
 	if h.role.node {
 		mac := segment.MAC(0x02_00_00_00_01_00) + segment.MAC(len(w.Hosts))
+		if len(spec.Interfaces) > 0 {
+			h.recorded = spec.Interfaces
+			if recorded, err := segment.ParseMAC(spec.Interfaces[0].MAC); err == nil {
+				mac = recorded
+			}
+		}
 		h.port = w.Segment.Attach(&segment.Port{Name: h.Name, MAC: mac, Receive: h.receive, Carrier: h.carrier})
 	}
 	w.Hosts = append(w.Hosts, h)

@@ -189,7 +189,7 @@ func (c *devCluster) joinNode(ctx context.Context, name string) error {
 		h := w.HostOf(n.Address)
 		if h == nil { // a file that was applied has declared it
 			h = w.AddHost(c.nodeHost(n.Address))
-			h.SetMAC(parsedMAC(devMAC(n.Address)))
+			h.SetMAC(devMAC(n.Address))
 		}
 		if running = h.Up(); !running {
 			w.PowerOn(h)

@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"viplog/core/event"
 	"viplog/core/lease"
 	"viplog/core/ledger"
 	"viplog/core/log"
@@ -31,7 +29,7 @@ func (c *devCluster) startWorld(head log.Head) {
 	c.time = newRealtime()
 	c.worldLog = newDevLog(c.store.log, c.time.post, c.sourceOf)
 	w := sim.New(kernel.NewSeeded(rand.Uint64()), sim.Options{
-		Hosts: c.hosts(), Log: c.worldLog, Epoch: time.Now(), Timing: devTiming(c.file.Settings.Profile),
+		Hosts: c.hosts(), Log: c.worldLog, Epoch: time.Now(), Timing: lease.TimingOf(c.file.Settings.Profile),
 	})
 	w.GoOn(head)
 	for _, v := range c.voters {
@@ -41,7 +39,7 @@ func (c *devCluster) startWorld(head log.Head) {
 	}
 	for _, h := range w.Hosts {
 		if h.Port() != nil {
-			h.SetMAC(parsedMAC(devMAC(h.Address)))
+			h.SetMAC(devMAC(h.Address))
 		}
 	}
 	c.client = w.AddClient("client", devClientMAC, devClient4, devClient6)
@@ -118,23 +116,4 @@ func hasJoined(w *sim.World, a netip.Addr) string {
 		}
 	}
 	return fmt.Sprintf("node %s has not joined", a)
-}
-
-func devTiming(profile string) lease.Timing {
-	switch profile {
-	case event.ProfileFast:
-		return lease.Fast
-	case event.ProfileRelaxed:
-		return lease.Relaxed
-	}
-	return lease.Default
-}
-
-// parsedMAC is a MAC of devMAC as the segment has it.
-func parsedMAC(text string) (mac segment.MAC) {
-	parsed, _ := net.ParseMAC(text)
-	for _, b := range parsed {
-		mac = mac<<8 | segment.MAC(b)
-	}
-	return mac
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 
 	"viplog/adapters/clusterfile"
 	"viplog/core/event"
+	"viplog/sim/segment"
 )
 
 // devName names a node of `viplog dev`: cp-1…, lb-1… in the order of the cluster file.
@@ -22,9 +24,9 @@ func devName(nodes []event.DeclaredNode, a netip.Addr) string {
 }
 
 // devMAC is a locally administered MAC made of the last four bytes of an address.
-func devMAC(a netip.Addr) string {
+func devMAC(a netip.Addr) segment.MAC {
 	b := a.As16()
-	return fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", b[12], b[13], b[14], b[15])
+	return 0x02_00_00_00_00_00 | segment.MAC(binary.BigEndian.Uint32(b[12:]))
 }
 
 // devPrefixes are the subnets of every interface in `viplog dev`: those that Settings declares, else the smallest

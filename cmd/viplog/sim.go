@@ -12,7 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"viplog/adapters/logfile"
 	"viplog/core/lease"
+	"viplog/core/log"
 	"viplog/core/trace"
 	"viplog/sim"
 	"viplog/sim/scenario"
@@ -142,9 +144,8 @@ func (r *simRun) runSeed(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return sim.Result{Verdict: sim.OutOfBudget, Why: "the time is up"}
 		}
-		timing := map[string]lease.Timing{"default": lease.Default, "fast": lease.Fast, "relaxed": lease.Relaxed}[r.profile]
 		return sim.Campaign{
-			Options: sim.Options{Nodes: r.nodes, Voters: r.voters, Yield: r.isolation == "yield", Drift: true, Timing: timing, Notes: note},
+			Options: sim.Options{Nodes: r.nodes, Voters: r.voters, Yield: r.isolation == "yield", Drift: true, Timing: lease.TimingOf(r.profile), Notes: note},
 			Seed:    r.seed, Services: r.services, Trouble: r.trouble,
 		}.Run()
 	}
@@ -174,7 +175,7 @@ func (r *simRun) runPaths(ctx context.Context, paths []string) error {
 		if err != nil {
 			return failed(err)
 		}
-		s, err := scenario.Parse(file, data)
+		s, err := scenario.Parse(file, data, recordedLog)
 		wrong, all = append(wrong, err), append(all, s)
 	}
 	if err := errors.Join(wrong...); err != nil {
@@ -194,6 +195,20 @@ func (r *simRun) runPaths(ctx context.Context, paths []string) error {
 		}
 	}
 	return report.end()
+}
+
+// recordedLog reads the log that a scenario goes on from.
+func recordedLog(path string) (id string, entries []log.Entry, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", nil, err
+	}
+	defer file.Close()
+	recording, err := logfile.Read(path, file)
+	if err != nil {
+		return "", nil, err
+	}
+	return recording.Head.ID, recording.Entries, nil
 }
 
 // updated writes a scenario's golden anew. That it was another is then no violation; that an assert does not hold is one.

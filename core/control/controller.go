@@ -36,6 +36,12 @@ func (c *Controller) Folded(entries []log.Entry) {
 	c.votes = slices.DeleteFunc(c.votes, func(v lease.Vote) bool { return c.membership.IsOut(v.Dead) })
 }
 
+// Restored goes on from a snapshot, whose ledger it keeps, because what it has not folded yet was purged.
+func (c *Controller) Restored(s *ledger.State) {
+	c.Ledger = s
+	c.Folded(nil)
+}
+
 // Heard takes a voter's word.
 func (c *Controller) Heard(w lease.Word) {
 	if w.Log != c.Ledger.LogID() {

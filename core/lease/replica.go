@@ -27,6 +27,13 @@ func (r *VotingReplica) Folded(now Instant, entries []log.Entry) VoterReady {
 	return r.Fold(now, MembershipOf(r.Ledger), replaced)
 }
 
+// Restored goes on from a snapshot, whose ledger it keeps, because what it has not folded yet was purged.
+func (r *VotingReplica) Restored(now Instant, s *ledger.State) VoterReady {
+	r.Ledger = s
+	r.Ledger.TrackLists()
+	return r.Fold(now, MembershipOf(s), nil)
+}
+
 // Clone makes an independent copy.
 func (r *VotingReplica) Clone() *VotingReplica {
 	c := &VotingReplica{r.Voter.Clone(), r.Ledger.Clone()}

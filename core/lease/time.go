@@ -1,6 +1,10 @@
 package lease
 
-import "time"
+import (
+	"time"
+
+	"viplog/core/event"
+)
 
 // Instant is a reading of one machine's CLOCK_BOOTTIME in nanoseconds. Those of two machines do not compare.
 type Instant int64
@@ -31,6 +35,17 @@ var (
 	Default = Timing{Heartbeat: 100 * time.Millisecond, Lease: 500 * time.Millisecond}
 	Relaxed = Timing{Heartbeat: 400 * time.Millisecond, Lease: 2000 * time.Millisecond}
 )
+
+// TimingOf is the pace of a profile; one that is unknown is the default.
+func TimingOf(profile string) Timing {
+	switch profile {
+	case event.ProfileFast:
+		return Fast
+	case event.ProfileRelaxed:
+		return Relaxed
+	}
+	return Default
+}
 
 // rateError is the most that two clocks may differ in rate: one part in so many.
 const rateError = 100

@@ -87,12 +87,11 @@ func (a *args) addressOf(what, text string) netip.Addr {
 		return netip.Addr{}
 	}
 	addr, err := netip.ParseAddr(text)
-	pool := a.parser.pool
 	switch {
 	case err != nil:
-		a.fail("%s %q: an address is required, like %s", what, text, pool.Addr())
-	case !pool.Contains(addr):
-		a.fail("%s %s is not in the pool %s", what, addr, pool)
+		a.fail("%s %q: an address is required, like %s", what, text, a.parser.example)
+	case !a.parser.inPools(addr):
+		a.fail("%s %s is in no pool; %s is", what, addr, a.parser.example)
 	}
 	return addr
 }

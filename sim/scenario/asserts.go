@@ -200,11 +200,19 @@ type mark struct {
 // kinds are those that may be marked.
 var kinds = []trace.Kind{
 	trace.Started, trace.Joined, trace.Resumed, trace.Leased, trace.LeaseLost, trace.Probing, trace.Announced, trace.Demoted,
-	trace.Stopped, trace.Disputed, trace.Dead, trace.Ended, trace.Left, trace.Voted, trace.Appended, trace.Refused, trace.Served,
+	trace.Stopped, trace.Disputed, trace.Dead, trace.Ended, trace.Left, trace.Down, trace.Overlap, trace.Dark, trace.Voted, trace.Appended, trace.Refused, trace.Served,
 	noEffect,
 }
 
 func parseMark(a *args, l line) action {
+	said := a.mark()
+	said.number, said.text = l.number, l.text
+	a.parser.scenario.marks = append(a.parser.scenario.marks, said)
+	return nil
+}
+
+// mark takes KIND [HOST].
+func (a *args) mark() (said mark) {
 	var names []string
 	for _, k := range kinds {
 		names = append(names, strings.ReplaceAll(string(k), " ", "-"))
@@ -213,17 +221,17 @@ func parseMark(a *args, l line) action {
 	if a.err == nil && !slices.Contains(names, name) {
 		a.fail("nothing that happens is called %q; %s", name, unknown(name, names))
 	}
-	said := mark{number: l.number, text: l.text, kind: trace.Kind(strings.ReplaceAll(name, "-", " "))}
-	if a.err == nil && len(a.words) > 0 {
+	said.kind = trace.Kind(strings.ReplaceAll(name, "-", " "))
+	if a.err == nil && len(a.words) > 0 && slices.Contains(a.parser.names(anyHost), a.words[0]) {
 		said.host = a.host(anyHost)
 	}
-	a.parser.scenario.marks = append(a.parser.scenario.marks, said)
-	return nil
+	return said
 }
 
-// hit tells whether the timeline has it. A voter is called after its host.
-func (m mark) hit(timeline []trace.Record) bool {
-	return slices.ContainsFunc(timeline, func(t trace.Record) bool {
-		return t.Kind == m.kind && (m.host == "" || t.Actor == m.host || t.Actor == "voter/"+m.host)
-	})
+// hit tells whether the timeline has it.
+func (m mark) hit(timeline []trace.Record) bool { return slices.ContainsFunc(timeline, m.is) }
+
+// is tells whether a record is what is marked. A voter is called after its host.
+func (m mark) is(t trace.Record) bool {
+	return t.Kind == m.kind && (m.host == "" || t.Actor == m.host || t.Actor == "voter/"+m.host)
 }

@@ -10,13 +10,16 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"viplog/core/log"
 	"viplog/sim"
 )
 
 // parser reads a script from the top down: the cluster comes first, and says which hosts and addresses there are.
 type parser struct {
 	scenario *Scenario
-	pool     netip.Prefix
+	logs     Logs
+	inPools  func(netip.Addr) bool
+	example  netip.Addr // one that is in the pools
 	hosts    []sim.HostSpec
 	foreign  []string
 	last     time.Duration // of the newest line that says when
@@ -26,11 +29,14 @@ type parser struct {
 // wantTimeline is the section that holds the timeline.
 const wantTimeline = "want.timeline"
 
-// Parse reads a scenario. The error tells all that is wrong, each with its line.
-func Parse(path string, data []byte) (*Scenario, error) {
+// Logs reads the recorded log that a scenario goes on from, by the path that stands in it, which counts from the scenario's folder.
+type Logs func(path string) (id string, entries []log.Entry, err error)
+
+// Parse reads a scenario. The error tells all that is wrong, each with its line. Logs may be nil where no scenario goes on from one.
+func Parse(path string, data []byte, logs Logs) (*Scenario, error) {
 	archive := txtar.Parse(data)
 	s := &Scenario{Path: path, archive: archive}
-	p := &parser{scenario: s}
+	p := &parser{scenario: s, logs: logs}
 	for i, text := range strings.Split(strings.TrimSuffix(string(archive.Comment), "\n"), "\n") {
 		text, _, _ = strings.Cut(text, "#")
 		if words := strings.Fields(text); len(words) > 0 {
@@ -43,7 +49,7 @@ func Parse(path string, data []byte) (*Scenario, error) {
 		}
 	}
 	if p.hosts == nil {
-		return nil, fmt.Errorf("%s:1: there is no verb; a scenario begins with: %s", path, verbNamed("cluster").Form)
+		return nil, fmt.Errorf("%s:1: there is no verb; a scenario begins with: %s", path, beginnings())
 	}
 	p.sections(data)
 	if len(p.errs) > 0 {
@@ -85,10 +91,10 @@ func (p *parser) line(number int, words []string) error {
 	}
 	a.form, l.quiet = v.Form, v.quiet && l.when.kind == now
 	switch {
-	case v.Name == "cluster" && p.hosts != nil:
+	case v.first && p.hosts != nil:
 		return errors.New("the cluster is there already")
-	case v.Name != "cluster" && p.hosts == nil:
-		return fmt.Errorf("the first verb must be: %s", verbNamed("cluster").Form)
+	case !v.first && p.hosts == nil:
+		return fmt.Errorf("the first verb must be: %s", beginnings())
 	case v.final && l.when.kind != now:
 		return fmt.Errorf("%s looks at the whole run and has no time", v.Name)
 	case !v.final && len(p.scenario.asserts)+len(p.scenario.marks) > 0:
@@ -97,7 +103,7 @@ func (p *parser) line(number int, words []string) error {
 	l.do = v.parse(a, l)
 	a.end()
 	if a.err != nil {
-		if v.Name == "cluster" {
+		if v.first {
 			p.hosts = nil
 		}
 		return a.err
@@ -108,20 +114,23 @@ func (p *parser) line(number int, words []string) error {
 	return nil
 }
 
-// when reads `at T` or `after D`.
+// when reads `at T`, `after D` or `upon KIND [HOST]`.
 func (p *parser) when(a *args, l *line) {
 	switch a.words[0] {
 	case "at":
 		a.words, a.form = a.words[1:], "at T VERB…"
-		l.when = when{at, a.duration("T")}
+		l.when = when{kind: at, d: a.duration("T")}
 		if a.err == nil && l.when.d < p.last {
 			a.fail("at %v comes after a line at %v; lines stand in the order of time", l.when.d, p.last)
 		}
 		p.last = max(p.last, l.when.d)
 	case "after":
 		a.words, a.form = a.words[1:], "after D VERB…"
-		l.when = when{after, a.duration("D")}
+		l.when = when{kind: after, d: a.duration("D")}
 		p.last += l.when.d
+	case "upon":
+		a.words, a.form = a.words[1:], "upon KIND [HOST] VERB…"
+		l.when = when{kind: upon, mark: a.mark()}
 	}
 	if a.err == nil && len(a.words) == 0 {
 		a.fail("a verb is missing; write: %s", a.form)

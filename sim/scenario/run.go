@@ -17,7 +17,8 @@ type run struct {
 	scenario   *Scenario
 	world      *sim.World
 	line       line
-	loud       bool // the set-up is over
+	loud       bool  // the set-up is over
+	awaited    *mark // by `upon`; nil: nothing, or it has happened
 	base       base
 	result     Result
 	foreigners []*foreigner
@@ -89,7 +90,7 @@ func (r *run) play(choose kernel.Chooser) {
 	for _, l := range r.scenario.lines {
 		r.line = l
 		r.await(l.when)
-		if !r.loud && !l.quiet {
+		if !l.quiet {
 			r.endSetUp()
 		}
 		if r.over() {
@@ -100,9 +101,7 @@ func (r *run) play(choose kernel.Chooser) {
 			return
 		}
 	}
-	if !r.loud {
-		r.endSetUp()
-	}
+	r.endSetUp()
 	r.line = line{}
 	r.linger()
 	if !r.over() {
@@ -111,13 +110,19 @@ func (r *run) play(choose kernel.Chooser) {
 }
 
 func (r *run) note(record trace.Record) {
+	if r.awaited != nil && r.awaited.is(record) {
+		r.awaited = nil
+	}
 	if r.loud {
 		r.result.Timeline = append(r.result.Timeline, record)
 	}
 }
 
-// endSetUp begins to count and to write the timeline.
+// endSetUp begins to count and to write the timeline, if that has not begun yet.
 func (r *run) endSetUp() {
+	if r.loud {
+		return
+	}
 	r.loud = true
 	r.base.moves, r.base.overlap = r.world.Audit.Moves, r.world.Audit.OverlapSoFar()
 }
@@ -133,9 +138,20 @@ func (r *run) await(w when) {
 		r.advance(w.d)
 	case after:
 		r.advance(r.world.Now() + w.d)
+	case upon:
+		r.endSetUp()
+		r.awaited = &w.mark
+		for end := r.world.Now() + uponPatience; !r.over() && r.awaited != nil; {
+			if r.world.Now() > end || !r.world.Step() {
+				r.conclude(sim.Inconclusive, "%s: it does not happen within %v", r.line.text, uponPatience)
+			}
+		}
 	case now:
 	}
 }
+
+// uponPatience is how long `upon` waits.
+const uponPatience = 60 * time.Second
 
 // stride is how far the world goes between two looks at the budget.
 const stride = time.Second

@@ -37,6 +37,7 @@ type line struct {
 type when struct {
 	kind whenKind
 	d    time.Duration
+	mark mark // of upon
 }
 
 type whenKind int
@@ -45,6 +46,7 @@ const (
 	now   whenKind = iota
 	at             // so long after the world's start
 	after          // so long after the line before
+	upon           // when something happens for the first time after the line before
 )
 
 // action is what a verb does.

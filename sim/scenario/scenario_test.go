@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"viplog/adapters/logfile"
+	"viplog/core/log"
 
 	"viplog/sim"
 	"viplog/sim/kernel"
@@ -29,7 +31,7 @@ func TestEveryScenarioHolds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := Parse(path, data)
+			s, err := Parse(path, data, recordedLogs)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +50,7 @@ const plain = "cluster nodes=2 voters=1\nsettle\nservice shop/web address=192.0.
 
 func mustParse(t *testing.T, text string) *Scenario {
 	t.Helper()
-	s, err := Parse("test.txtar", []byte(text))
+	s, err := Parse("test.txtar", []byte(text), recordedLogs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +112,7 @@ func TestMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"cluster\nassert moves ~ 1\n", "test.txtar:2: "},
 		{"cluster\nassert nothing == 1\n", "test.txtar:2: "},
 	} {
-		_, err := Parse("test.txtar", []byte(test.script))
+		_, err := Parse("test.txtar", []byte(test.script), recordedLogs)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%q: %v, which does not have %q", test.script, err, test.want)
 		}
@@ -158,4 +160,17 @@ From ` + "`settle`" + ` on clients ask every address each 5 ms. What happens bef
 		fmt.Fprintf(&text, "| `%s` | %s | `%s` |\n", cell(a.Form), cell(a.Says), cell(a.Example))
 	}
 	return text.String()
+}
+
+func recordedLogs(path string) (id string, entries []log.Entry, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", nil, err
+	}
+	defer file.Close()
+	recording, err := logfile.Read(path, file)
+	if err != nil {
+		return "", nil, err
+	}
+	return recording.Head.ID, recording.Entries, nil
 }

@@ -3,13 +3,17 @@ package scenario
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"go4.org/netipx"
+
 	"viplog/core/event"
 	"viplog/core/lease"
+	"viplog/core/ledger"
 	"viplog/core/trace"
 	"viplog/sim"
 )
@@ -21,6 +25,7 @@ type Verb struct {
 	Says    string
 	Example string
 
+	first bool // makes the cluster
 	quiet bool // may be part of the set-up
 	final bool // looks at the whole run, and stands at its end
 	parse func(a *args, l line) action
@@ -36,16 +41,28 @@ func init() { // they need each other: errors name verbs
 // Verbs lists the verbs, in the order of the reference.
 func Verbs() []Verb { return verbs }
 
-func verbNamed(name string) Verb {
-	return verbs[slices.IndexFunc(verbs, func(v Verb) bool { return v.Name == name })]
+// beginnings are the forms of the verbs that make a cluster.
+func beginnings() string {
+	var forms []string
+	for _, v := range verbs {
+		if v.first {
+			forms = append(forms, v.Form)
+		}
+	}
+	return strings.Join(forms, ", or: ")
 }
 
 // clusterVerbs make a cluster, change what its operator wishes, and let time pass.
 var clusterVerbs = []Verb{
 	{
-		Name: "cluster", Form: "cluster [nodes=N] [voters=N] [clients=N] [pool=CIDR] [profile=default|fast|relaxed] [isolation=hold|yield] [drift=on|off] [seed=N]",
-		Says: "The first verb: nodes lb-1…, voters' hosts cp-1…, clients client-1…; by default 3, 3, 1, 192.0.2.0/28, default, hold, on, 1", Example: "cluster nodes=3 voters=3 clients=1",
-		quiet: true, parse: parseCluster,
+		Name: "cluster", Form: "cluster [nodes=N] [voters=N] [clients=N] [pool=CIDR] [profile=default|fast|relaxed] [isolation=hold|yield] [drift=on|off] [rules=N] [seed=N]",
+		Says: "The first verb: nodes lb-1…, voters' hosts cp-1…, clients client-1…; by default 3, 3, 1, 192.0.2.0/28, default, hold, on, 1; all programs know rules up to the newest, or N", Example: "cluster nodes=3 voters=3 clients=1",
+		first: true, quiet: true, parse: parseCluster,
+	},
+	{
+		Name: "replay", Form: "replay FILE [at=SEQUENCE] [clients=N] [drift=on|off] [seed=N]",
+		Says: "The first verb, instead of cluster: goes on where an exported log ends, or at one of its facts; hosts have the log's names", Example: "replay ../../logs/rules-1.jsonl at=120",
+		first: true, quiet: true, parse: parseReplay,
 	},
 	{
 		Name: "service", Form: "service NS/NAME [address=ADDRESS] [ports=PORT,…]", Says: "Applies a Service; without an address the pool's first free one is its", Example: "service shop/web address=192.0.2.1",
@@ -99,8 +116,6 @@ func operator(fact func(*sim.Host) event.Event) func(*args, line) action {
 	}
 }
 
-var timings = map[string]lease.Timing{"default": lease.Default, "fast": lease.Fast, "relaxed": lease.Relaxed}
-
 // Bounds of a cluster's size: those of rulings, and what a script can be read with.
 const (
 	maxNodes, maxVoters, maxClients = 128, 7, 16
@@ -108,16 +123,9 @@ const (
 )
 
 func parseCluster(a *args, _ line) action {
-	given := a.options("nodes", "voters", "clients", "pool", "profile", "isolation", "drift", "seed")
+	given := a.options("nodes", "voters", "clients", "pool", "profile", "isolation", "drift", "rules", "seed")
 	s := a.parser.scenario
-	s.Seed = 1
-	if text, ok := given["seed"]; ok {
-		seed, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			a.fail("seed %q: a number is required", text)
-		}
-		s.Seed = seed
-	}
+	a.seed(given)
 	text, ok := given["pool"]
 	if !ok {
 		text = defaultPool
@@ -131,14 +139,78 @@ func parseCluster(a *args, _ line) action {
 		Voters:  a.limited(given, "voters", 3, 1, maxVoters),
 		Clients: a.limited(given, "clients", 1, 0, maxClients),
 		Pool:    text,
-		Timing:  timings[a.oneOf(given, "profile", "default", "fast", "relaxed")],
+		Timing:  lease.TimingOf(a.oneOf(given, "profile", event.ProfileDefault, event.ProfileFast, event.ProfileRelaxed)),
 		Yield:   a.oneOf(given, "isolation", "hold", "yield") == "yield",
 		Drift:   a.oneOf(given, "drift", "on", "off") == "on",
 	}
+	if _, old := given["rules"]; old {
+		rules := uint64(a.limited(given, "rules", 0, 0, ledger.RulesKnown))
+		s.Options.Rules = &rules
+	}
 	if a.err == nil {
-		a.parser.pool, a.parser.hosts = pool, s.Options.Defaults().Hosts
+		a.parser.inPools, a.parser.example, a.parser.hosts = pool.Contains, pool.Addr(), s.Options.Defaults().Hosts
 	}
 	return nil
+}
+
+// seed takes the seed from options.
+func (a *args) seed(given map[string]string) {
+	a.parser.scenario.Seed = 1
+	if text, ok := given["seed"]; ok {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			a.fail("seed %q: a number is required", text)
+		}
+		a.parser.scenario.Seed = seed
+	}
+}
+
+func parseReplay(a *args, _ line) action {
+	file := a.word("FILE")
+	given := a.options("at", "clients", "drift", "seed")
+	a.seed(given)
+	if a.err == nil && a.parser.logs == nil {
+		a.fail("no log can be read here")
+	}
+	if a.err != nil {
+		return nil
+	}
+	id, entries, err := a.parser.logs(filepath.Join(filepath.Dir(a.parser.scenario.Path), file))
+	if err != nil {
+		a.fail("%w", err)
+		return nil
+	}
+	if at := a.limited(given, "at", len(entries), 1, len(entries)); a.err == nil {
+		entries = entries[:at]
+	}
+	past, err := sim.NewPast(id, entries)
+	if err != nil {
+		a.fail("%s: %w", file, err)
+		return nil
+	}
+	a.parser.scenario.goOn(a.parser, past)
+	a.parser.scenario.Options.Clients = a.limited(given, "clients", 1, 0, maxClients)
+	a.parser.scenario.Options.Drift = a.oneOf(given, "drift", "on", "off") == "on"
+	return nil
+}
+
+// goOn makes a scenario one that goes on from a past.
+func (s *Scenario) goOn(p *parser, past *sim.Past) {
+	s.Options = sim.Options{Past: past, Timing: past.Timing()}
+	s.Options = s.Options.Defaults()
+	p.hosts = s.Options.Hosts
+	var ranges []netipx.IPRange
+	for _, pool := range past.Ledger.PoolViews() {
+		for _, text := range pool.Addresses {
+			if r, err := event.ParseRange(text); err == nil {
+				ranges = append(ranges, r)
+				p.example = r.From()
+			}
+		}
+	}
+	p.inPools = func(addr netip.Addr) bool {
+		return slices.ContainsFunc(ranges, func(r netipx.IPRange) bool { return r.Contains(addr) })
+	}
 }
 
 // service takes NS/NAME.

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 )
 
@@ -23,6 +24,18 @@ func SolicitedNode(addr netip.Addr) MAC {
 
 // Group tells whether the address is of many stations. A switch that does not snoop floods it.
 func (m MAC) Group() bool { return m>>40&1 == 1 }
+
+// ParseMAC reads an Ethernet address as an event.Interface has it.
+func ParseMAC(text string) (mac MAC, err error) {
+	parsed, err := net.ParseMAC(text)
+	if err == nil && len(parsed) != 6 {
+		err = fmt.Errorf("%s is no Ethernet address", text)
+	}
+	for _, b := range parsed {
+		mac = mac<<8 | MAC(b)
+	}
+	return mac, err
+}
 
 func (m MAC) String() string {
 	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", byte(m>>40), byte(m>>32), byte(m>>24), byte(m>>16), byte(m>>8), byte(m))

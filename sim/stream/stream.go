@@ -54,7 +54,8 @@ type Chances struct {
 type Stream struct {
 	Delays
 	Chances
-	IDsFirst bool // ids are checked before guards, as several servers do; one server does the reverse
+	Epoch    time.Time // the server's clock at the world's start
+	IDsFirst bool      // ids are checked before guards, as several servers do; one server does the reverse
 
 	kernel     *kernel.Kernel
 	store      *store
@@ -72,9 +73,18 @@ type Stream struct {
 
 // New makes an empty log.
 func New(k *kernel.Kernel) *Stream {
-	s := &Stream{Delays: LAN, kernel: k, named: map[string]*station{}}
+	s := &Stream{Delays: LAN, Epoch: Epoch, kernel: k, named: map[string]*station{}}
 	s.renew()
 	return s
+}
+
+// Load puts a log that was recorded in the place of the empty one.
+func (s *Stream) Load(id string, entries []log.Entry) {
+	s.store = newStore(id)
+	for _, e := range entries {
+		s.store.entries = append(s.store.entries, e)
+		s.store.entities[e.Entity] = append(s.store.entities[e.Entity], e.Sequence)
+	}
 }
 
 func (s *Stream) renew() {
@@ -90,7 +100,7 @@ func (s *Stream) Head() log.Head {
 	return log.Head{ID: s.store.id, First: s.store.first, Last: s.store.last()}
 }
 
-func (s *Stream) now() time.Time { return Epoch.Add(s.kernel.Now()) }
+func (s *Stream) now() time.Time { return s.Epoch.Add(s.kernel.Now()) }
 
 // station is where a client runs: what befell it outlives the process there.
 type station struct {

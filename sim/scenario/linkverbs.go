@@ -12,97 +12,6 @@ import (
 	"viplog/sim/segment"
 )
 
-// hostVerbs are of one host and its processes. What they do says why there was nothing to do, "" if it was done.
-var hostVerbs = []Verb{
-	{
-		Name: "fail", Form: "fail HOST", Says: "The host loses its power", Example: "at 10s fail lb-1",
-		parse: onHost(anyHost, func(r *run, h *sim.Host) string {
-			return unless(h.Up(), "it has no power", func() { r.world.PowerOff(h) })
-		}),
-	},
-	{
-		Name: "start", Form: "start HOST", Says: "The host has power again and boots", Example: "at 30s start lb-1",
-		parse: onHost(anyHost, func(r *run, h *sim.Host) string {
-			return unless(!h.Up(), "it has power", func() { r.world.PowerOn(h) })
-		}),
-	},
-	{
-		Name: "crash agent", Form: "crash agent HOST", Says: "The node's process ends; its kernel forwards still", Example: "at 10s crash agent lb-1",
-		parse: onHost(aNode, func(r *run, h *sim.Host) string {
-			return unless(h.AgentRuns(), "its agent does not run", func() { r.world.CrashAgent(h) })
-		}),
-	},
-	{
-		Name: "start agent", Form: "start agent HOST", Says: "It starts again, after a crash or leave", Example: "at 30s start agent lb-1",
-		parse: onHost(aNode, func(r *run, h *sim.Host) string {
-			return unless(h.Up() && !h.AgentRuns(), "its agent runs or it has no power", func() { r.world.StartAgent(h) })
-		}),
-	},
-	{
-		Name: "crash voter", Form: "crash voter HOST", Says: "The voter's process ends", Example: "at 10s crash voter cp-1",
-		parse: onHost(aVoter, func(r *run, h *sim.Host) string {
-			return unless(h.VoterRuns(), "its voter does not run", func() { r.world.CrashVoter(h) })
-		}),
-	},
-	{
-		Name: "start voter", Form: "start voter HOST", Says: "It starts again", Example: "at 30s start voter cp-1",
-		parse: onHost(aVoter, func(r *run, h *sim.Host) string {
-			return unless(h.Up() && !h.VoterRuns(), "its voter runs or it has no power", func() { r.world.StartVoter(h) })
-		}),
-	},
-	{
-		Name: "replace voter", Form: "replace voter HOST", Says: "The voter's disk is lost: another voter takes its place", Example: "at 10s replace voter cp-1",
-		parse: onHost(aVoter, func(r *run, h *sim.Host) string {
-			before := h.VoterID()
-			r.world.ReplaceVoter(h)
-			return unless(h.VoterID() != before, "an earlier change of voters is under way", func() {})
-		}),
-	},
-	{
-		Name: "freeze", Form: "freeze HOST D", Says: "All its processes stand still for a while; its kernel and its clock go on", Example: "at 10s freeze lb-1 3s",
-		parse: forAWhile(anyHost, func(r *run, h *sim.Host, d time.Duration) string {
-			return unless(h.Up() && !h.Frozen(), "it stands still or has no power", func() { r.world.Freeze(h, d) })
-		}),
-	},
-	{
-		Name: "leave", Form: "leave HOST", Says: "The node's agent hands over and ends, as on SIGTERM", Example: "at 10s leave lb-1",
-		parse: onHost(aNode, func(r *run, h *sim.Host) string {
-			return unless(h.AgentRuns(), "its agent does not run", func() { r.world.Leave(h) })
-		}),
-	},
-}
-
-// unless does something if it can be done, else it says why not.
-func unless(can bool, why string, do func()) string {
-	if !can {
-		return why
-	}
-	do()
-	return ""
-}
-
-func onHost(of role, do func(*run, *sim.Host) string) func(*args, line) action {
-	return func(a *args, _ line) action {
-		name := a.host(of)
-		return func(r *run) {
-			if why := do(r, r.world.Host(name)); why != "" {
-				r.idle(name, "%s", why)
-			}
-		}
-	}
-}
-
-func forAWhile(of role, do func(*run, *sim.Host, time.Duration) string) func(*args, line) action {
-	return func(a *args, l line) action {
-		name, d := a.host(of), a.duration("D")
-		return func(r *run) {
-			if why := do(r, r.world.Host(name), d); why != "" {
-				r.idle(name, "%s", why)
-			}
-		}
-	}
-}
-
 // linkVerbs are of what is between hosts: the network of datagrams, and the segment.
 var linkVerbs = []Verb{
 	{
@@ -142,6 +51,42 @@ var linkVerbs = []Verb{
 				r.world.Tell("segment", trace.Note{Kind: trace.Fault, Text: fmt.Sprintf("loses one frame in %d", n)})
 				r.world.Segment.LoseOneIn(n)
 			}
+		},
+	},
+	{
+		Name: "double", Form: "double datagrams one-in=N", Says: "One in N datagrams between hosts arrives twice, by chance; 0 ends it", Example: "at 10s double datagrams one-in=5",
+		parse: func(a *args, _ line) action {
+			a.literal("datagrams")
+			text, ok := a.options("one-in")["one-in"]
+			if !ok {
+				a.fail("one-in=N is missing; write: %s", a.form)
+			}
+			n := a.countOf("one-in", text)
+			return func(r *run) { r.world.DoubleDatagrams(n) }
+		},
+	},
+	{
+		Name: "slow link", Form: "slow link HOST to HOST D", Says: "What one host sends to the other takes that much longer, until a heal or 0s", Example: "at 10s slow link cp-1 to lb-1 300ms",
+		parse: func(a *args, _ line) action {
+			from := a.host(anyHost)
+			a.literal("to")
+			to, d := a.host(anyHost), a.duration("D")
+			return func(r *run) { r.world.Slow(r.world.Host(from), r.world.Host(to), d) }
+		},
+	},
+	{
+		Name: "stall frames", Form: "stall frames HOST D", Says: "What the node's agent sends on the segment leaves it that much later, as if it was stopped between its last look at the clock and the wire", Example: "at 10s stall frames lb-1 2s",
+		parse: forAWhile(aNode, func(r *run, h *sim.Host, d time.Duration) string {
+			r.world.StallFrames(h, d)
+			return ""
+		}),
+	},
+	{
+		Name: "drop frames", Form: "drop frames HOST sent|received|both|none", Says: "The node's link loses frames, with its carrier on", Example: "at 10s drop frames lb-1 received",
+		parse: func(a *args, _ line) action {
+			name := a.host(aNode)
+			which := map[string]segment.Direction{"sent": segment.Sent, "received": segment.Received, "both": segment.Both}[a.literal("sent", "received", "both", "none")]
+			return func(r *run) { r.world.CutFrames(r.world.Host(name), which) }
 		},
 	},
 	{
@@ -302,50 +247,4 @@ func (r *run) foreign(name string, addr netip.Addr) {
 type foreigner struct {
 	*segment.ForeignHost
 	uses []netip.Addr
-}
-
-// logVerbs are troubles of the log.
-var logVerbs = []Verb{
-	{
-		Name: "log leader-gone", Form: "log leader-gone D", Says: "The log has no leader for a while: nothing is stored", Example: "at 9s log leader-gone 8s",
-		parse: func(a *args, _ line) action {
-			d := a.duration("D")
-			return func(r *run) { r.world.LeaderGone(d) }
-		},
-	},
-	{
-		Name: "log hang", Form: "log hang HOST D", Says: "What a host follows of the log stands still for a while", Example: "at 10s log hang lb-2 3s",
-		parse: forAWhile(anyHost, func(r *run, h *sim.Host, d time.Duration) string {
-			r.world.HangLog(h, d)
-			return ""
-		}),
-	},
-	{
-		Name: "log lag", Form: "log lag HOST D", Says: "All that a host follows of the log comes later, until a heal or 0s", Example: "at 10s log lag lb-2 300ms",
-		parse: forAWhile(anyHost, func(r *run, h *sim.Host, d time.Duration) string {
-			r.world.LagLog(h, d)
-			return ""
-		}),
-	},
-	{
-		Name: "log reset", Form: "log reset HOST", Says: "The host's connections to the log break and are made anew", Example: "at 10s log reset lb-2",
-		parse: onHost(anyHost, func(r *run, h *sim.Host) string {
-			r.world.ResetLog(h)
-			return ""
-		}),
-	},
-	{
-		Name: "log lose", Form: "log lose ack|request", Says: "The answer to the next append is lost, or the append itself", Example: "at 10s log lose ack",
-		parse: func(a *args, _ line) action {
-			what := a.literal("ack", "request")
-			return func(r *run) {
-				r.world.Tell("log", trace.Note{Kind: trace.Fault, Text: "loses the next append's " + what})
-				if what == "ack" {
-					r.world.Stream.LoseNextAck()
-				} else {
-					r.world.Stream.LoseNextRequest()
-				}
-			}
-		},
-	},
 }
