@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"viplog/core/trace"
+	"viplog/sim"
 )
 
 // Assert is a thing that scenarios may assert of a run, as its reference has it.
@@ -112,6 +113,22 @@ var finalVerbs = []Verb{
 		Name: "mark", Form: "mark KIND [HOST]", Says: "The timeline must have a line of this kind, of that host: else the scenario no longer shows what it is for", Example: "mark lease-lost lb-1",
 		final: true, parse: parseMark,
 	},
+	{
+		Name: "verdict", Form: "verdict inconclusive|violated REASON…", Says: "The run is to end so, for a reason that holds these words; else it is violated", Example: "verdict inconclusive its clock stood still",
+		final: true, parse: parseVerdict,
+	},
+}
+
+// parseVerdict takes the verdict that the run is to have instead of ok, and a part of its reason.
+func parseVerdict(a *args, _ line) action {
+	s := a.parser.scenario
+	s.verdict = sim.Verdict(a.literal(string(sim.Inconclusive), string(sim.Violates)))
+	s.because = strings.Join(a.words, " ")
+	a.words = nil
+	if a.err == nil && s.because == "" {
+		a.fail("a part of the reason is missing; write: %s", a.form)
+	}
+	return nil
 }
 
 func parseAssert(a *args, l line) action {

@@ -97,7 +97,7 @@ func (p *parser) line(number int, words []string) error {
 		return fmt.Errorf("the first verb must be: %s", beginnings())
 	case v.final && l.when.kind != now:
 		return fmt.Errorf("%s looks at the whole run and has no time", v.Name)
-	case !v.final && len(p.scenario.asserts)+len(p.scenario.marks) > 0:
+	case !v.final && (len(p.scenario.asserts)+len(p.scenario.marks) > 0 || p.scenario.verdict != ""):
 		return fmt.Errorf("%s comes after an assert; asserts and marks stand at the end", v.Name)
 	}
 	l.do = v.parse(a, l)

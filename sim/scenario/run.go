@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"viplog/core/trace"
@@ -58,6 +59,7 @@ func Compared(first, second sim.Result) sim.Result {
 func (s *Scenario) once(ctx context.Context, choose kernel.Chooser) Result {
 	r := &run{ctx: ctx, scenario: s, result: Result{Result: sim.Result{Verdict: sim.OK}}}
 	r.play(choose)
+	r.expected()
 	if w := r.world; w != nil {
 		r.result.Violations, r.result.Virtual, r.result.Events = w.Audit.Violations, w.Now(), w.Happened()
 		r.result.TraceHash = w.TraceHash()
@@ -106,6 +108,18 @@ func (r *run) play(choose kernel.Chooser) {
 	r.linger()
 	if !r.over() {
 		r.judge()
+	}
+}
+
+// expected turns the verdict that the scenario is to have into ok, and any other than it into a violation.
+func (r *run) expected() {
+	switch s := r.scenario; {
+	case s.verdict == "" || r.result.Verdict == sim.OutOfBudget:
+	case r.result.Verdict == s.verdict && strings.Contains(r.result.Why, s.because):
+		r.result.Verdict, r.result.Why, r.result.Line = sim.OK, "", 0
+	default:
+		r.result.Why = fmt.Sprintf("it is to be %s because %s; it is %s %s", s.verdict, s.because, r.result.Verdict, r.result.Why)
+		r.result.Verdict, r.result.Line = sim.Violates, 0
 	}
 }
 
@@ -169,7 +183,11 @@ func (r *run) advance(to time.Duration) {
 // over tells whether the run has its verdict already.
 func (r *run) over() bool {
 	if v := r.world.Audit.Violations; len(v) > 0 && r.result.Verdict == sim.OK {
-		r.conclude(sim.Violates, "%s", v[0])
+		if broken := r.world.Broken; len(broken) > 0 {
+			r.conclude(sim.Inconclusive, "%s, but %s", v[0], broken[0])
+		} else {
+			r.conclude(sim.Violates, "%s", v[0])
+		}
 	}
 	return r.result.Verdict != sim.OK
 }

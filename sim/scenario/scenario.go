@@ -20,6 +20,8 @@ type Scenario struct {
 	lines   []line
 	asserts []assertion
 	marks   []mark
+	verdict sim.Verdict // that the run is to have, for a reason that holds because; "": ok
+	because string
 	archive *txtar.Archive
 	golden  *txtar.File // want.timeline; nil: none
 }

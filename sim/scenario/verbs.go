@@ -297,6 +297,51 @@ var watchVerbs = []Verb{
 		},
 	},
 	{
+		Name: "expect address", Form: "expect address NS/NAME ADDRESS|nothing", Says: "By the facts stored so far the Service has this address, or waits for one", Example: "at 12s expect address shop/web nothing",
+		quiet: true, parse: func(a *args, _ line) action {
+			namespace, name := a.service()
+			want := a.word("ADDRESS")
+			if want != nothing {
+				want = a.addressOf("ADDRESS", want).String()
+			}
+			return func(r *run) {
+				got, why := nothing, "there is no such Service"
+				for _, v := range r.world.Ledger().ServiceViews() {
+					if v.Namespace == namespace && v.Name == name {
+						if why = v.Reason; len(v.Addresses) > 0 {
+							got = v.Addresses[0]
+						}
+					}
+				}
+				if got != want {
+					r.violated("%s/%s has %s, not %s (%s)", namespace, name, got, want, why)
+				}
+			}
+		},
+	},
+	{
+		Name: "expect digest", Form: "expect digest HEX", Says: "The facts stored so far add up to a ledger whose digest begins so", Example: "expect digest 3f2c1e0a",
+		quiet: true, parse: func(a *args, _ line) action {
+			want := a.word("HEX")
+			return func(r *run) {
+				if got := fmt.Sprintf("%x", r.world.Ledger().Digest()); !strings.HasPrefix(got, want) {
+					r.violated("it is %s", got)
+				}
+			}
+		},
+	},
+	{
+		Name: "expect rules", Form: "expect rules N", Says: "The ledger holds the rules of this number", Example: "at 40s expect rules 1",
+		quiet: true, parse: func(a *args, _ line) action {
+			want := a.countOf("N", a.word("N"))
+			return func(r *run) {
+				if got := r.world.Ledger().Rules(); got != uint64(want) {
+					r.violated("it holds rules %d", got)
+				}
+			}
+		},
+	},
+	{
 		Name: "expect silent", Form: "expect silent HOST", Says: "The node answers for no address", Example: "at 12s expect silent lb-1",
 		quiet: true, parse: func(a *args, _ line) action {
 			name := a.host(aNode)
@@ -309,7 +354,10 @@ var watchVerbs = []Verb{
 	},
 }
 
-const nobody = "nobody"
+const (
+	nobody  = "nobody"
+	nothing = "nothing"
+)
 
 // ownerOf reads a node's name, or nobody.
 func (a *args) ownerOf(name string) string {
