@@ -24,7 +24,11 @@ func (h *Host) startVoter() {
 	p := &voterProcess{process: process{host: h, name: "voter/" + h.Name}}
 	h.voter = p
 	p.timer = wakeup{host: h, wake: func() {
-		p.do(func() { p.perform(p.machine.Wake(h.now())) })
+		p.do(func() {
+			if p.machine != nil {
+				p.perform(p.machine.Wake(h.now()))
+			}
+		})
 	}}
 	p.log = h.world.log.Connect("voter/" + h.Name)
 	p.open()
@@ -73,7 +77,7 @@ func (p *voterProcess) follow(from *ledger.State) {
 		})
 	}, func(err error) {
 		p.do(func() {
-			if errors.Is(err, log.ErrPurged) {
+			if errors.Is(err, log.ErrPurged) && p.machine != nil {
 				p.follow(p.host.world.snapshot.Clone())
 				return
 			}

@@ -18,7 +18,7 @@ func TestManySeeds(t *testing.T) {
 	}
 	RunSeeds(context.Background(), 1, n, runtime.GOMAXPROCS(0), Options{}, scenario.Seeded, func(r Run) {
 		if r.Failed() {
-			t.Errorf("seed %d: %s %s (line %d)", r.Seed, r.Result.Verdict, r.Result.Why, r.Result.Line)
+			t.Errorf("seed %d: %s %s (line %d)\n%s", r.Seed, r.Result.Verdict, r.Result.Why, r.Result.Line, r.Result.Stack)
 		}
 	})
 }

@@ -58,11 +58,10 @@ func Script(seed uint64, o Options) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "# Random trouble of seed %d.\n\n", seed)
 	fmt.Fprintf(&text, "cluster nodes=%d voters=%d clients=1 profile=%s isolation=%s seed=%d\n", nodes, voters, profile, isolation, seed)
-	text.WriteString("settle\n")
 	for i := range services {
 		fmt.Fprintf(&text, "service default/web-%d\n", i+1)
 	}
-	text.WriteString("settle\npoll 192.0.2.0 every=50ms\n\n")
+	text.WriteString("run 8s\npoll 192.0.2.0 every=50ms\n\n")
 	slices.SortStableFunc(g.lines, func(a, b timed) int { return cmp.Compare(a.at, b.at) })
 	for _, l := range g.lines {
 		fmt.Fprintf(&text, "at %v %s\n", l.at, l.verb)

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -77,6 +78,7 @@ func (r *run) play(choose kernel.Chooser) {
 	defer func() {
 		if broken := recover(); broken != nil {
 			r.result.Verdict, r.result.Why, r.result.Line = sim.Violates, fmt.Sprintf("a machine panics: %v", broken), r.line.number
+			r.result.Stack = string(debug.Stack())
 		}
 	}()
 	options := r.scenario.Options

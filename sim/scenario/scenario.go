@@ -67,6 +67,7 @@ type Result struct {
 	Asserts    []Checked      // in the order of the file
 	Seen       []Seen         // by clients, in the order in which they began to ask
 	Timeline   []trace.Record // without the set-up
+	Stack      string         // of a panic
 	OnlyGolden bool           // all holds but that the timeline is another than want.timeline
 }
 
