@@ -24,7 +24,7 @@ func (w *World) powerOn(h *Host) {
 	if h.resumes {
 		h.nodeDisk.Boot, h.resumes = h.boot(), false
 	}
-	if h.role.voter {
+	if h.hasVoter() {
 		h.startVoter()
 	}
 	if h.role.controller {
@@ -81,7 +81,7 @@ func (w *World) CrashVoter(h *Host) {
 
 // StartVoter starts it again.
 func (w *World) StartVoter(h *Host) {
-	if h.up && h.role.voter && h.voter == nil {
+	if h.up && h.hasVoter() && h.voter == nil {
 		h.startVoter()
 	}
 }
@@ -232,6 +232,27 @@ func (w *World) ReplaceVoter(h *Host) {
 	}
 }
 
+// hasVoter tells whether a voter is to run on the host: one that is to be none any more goes on until it is removed, because until
+// then its word counts.
+func (h *Host) hasVoter() bool {
+	members, _ := h.world.Ledger().Voters()
+	return h.role.voter || h.voterDisk.Voter != "" && slices.ContainsFunc(members, func(v ledger.Voter) bool { return v.ID == h.voterDisk.Voter })
+}
+
+// wanted are the voters that a controller walks to: those that there are to be, and of those that are none yet only who is there and
+// heard. One that was added while it is away would be counted and never answer.
+func (w *World) wanted(controller *Host) (all []ledger.Voter) {
+	members, _ := w.Ledger().Voters()
+	for _, v := range w.voters() {
+		h := w.voterHost(v.ID)
+		is := slices.ContainsFunc(members, func(m ledger.Voter) bool { return m.ID == v.ID })
+		if is || h.voter != nil && h.up && !h.frozen && !slices.Contains(w.network.cuts, cut{h, controller}) {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
 // voters are those that there are to be.
 func (w *World) voters() (all []ledger.Voter) {
 	for _, h := range w.Hosts {
@@ -269,7 +290,7 @@ func (h *Host) hearAnswer(a lease.Answer) {
 	case p.idle():
 		p.step(node.Answered{Answer: a})
 	default:
-		p.do(func() { p.step(node.Answered{Answer: a}) })
+		p.hear(func() { p.step(node.Answered{Answer: a}) })
 	}
 }
 

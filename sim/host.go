@@ -151,7 +151,7 @@ type process struct {
 	timer  wakeup
 }
 
-// maxInbox bounds what waits for a process that is paused: a socket's buffer.
+// maxInbox bounds the datagrams and frames that wait for a process that is paused: a socket's buffer.
 const maxInbox = 4096
 
 // do does something now, or when the process is no longer paused or busy.
@@ -159,11 +159,16 @@ func (p *process) do(what func()) {
 	switch {
 	case p.dead:
 	case p.busy || p.host.frozen:
-		if len(p.inbox) < maxInbox {
-			p.inbox = append(p.inbox, what)
-		}
+		p.inbox = append(p.inbox, what)
 	default:
 		what()
+	}
+}
+
+// hear is do for what is lost when too much waits already.
+func (p *process) hear(what func()) {
+	if len(p.inbox) < maxInbox {
+		p.do(what)
 	}
 }
 

@@ -260,7 +260,7 @@ func (h *Host) receive(f segment.Frame) {
 	}
 	if f.Source != h.port.MAC && p.machine.Has(used) {
 		heard := node.Heard{Address: used, Interface: "eth0", MAC: f.Source.String()}
-		p.do(func() { p.step(heard) })
+		p.hear(func() { p.step(heard) })
 	}
 }
 

@@ -141,7 +141,7 @@ func (h *Host) hearRenewal(from *Host, m lease.Renew) {
 	case p.idle():
 		p.perform(p.machine.Renewed(h.now(), m))
 	default:
-		p.do(func() {
+		p.hear(func() {
 			if p.machine != nil {
 				p.perform(p.machine.Renewed(h.now(), m))
 			}
@@ -151,7 +151,7 @@ func (h *Host) hearRenewal(from *Host, m lease.Renew) {
 
 func (h *Host) hearResign(r lease.Resign) {
 	if p := h.voter; p != nil && p.machine != nil {
-		p.do(func() {
+		p.hear(func() {
 			if p.machine != nil {
 				p.perform(p.machine.Resigned(h.now(), r))
 			}
@@ -161,14 +161,14 @@ func (h *Host) hearResign(r lease.Resign) {
 
 func (h *Host) hearWord(w lease.Word) {
 	if p := h.voter; p != nil && p.machine != nil && w.Voter != h.voterDisk.Voter {
-		p.do(func() {
+		p.hear(func() {
 			if p.machine != nil {
 				p.perform(p.machine.Heard(h.now(), w))
 			}
 		})
 	}
 	if p := h.controller; p != nil && p.machine != nil {
-		p.do(func() {
+		p.hear(func() {
 			p.machine.Heard(w)
 			p.act()
 		})
@@ -256,7 +256,7 @@ func (p *controllerProcess) act() {
 	if p.machine == nil {
 		return
 	}
-	p.machine.Want(p.host.world.voters())
+	p.machine.Want(p.host.world.wanted(p.host))
 	due := p.machine.Due(p.host.world.options.Epoch.Add(p.host.world.Now()).UnixNano())
 	if len(due) > 0 || len(p.proposer.facts) > 0 {
 		p.proposer.replace(due)

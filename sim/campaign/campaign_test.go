@@ -22,3 +22,13 @@ func TestManySeeds(t *testing.T) {
 		}
 	})
 }
+
+// TestShrinkSeed shows the smallest scenario that fails as the one of the seed that VIPLOG_SEED names.
+func TestShrinkSeed(t *testing.T) {
+	seed, err := strconv.ParseUint(os.Getenv("VIPLOG_SEED"), 10, 64)
+	if err != nil {
+		t.Skip("VIPLOG_SEED names no seed")
+	}
+	shrunk, err := Shrink(t.Context(), "seed", Script(seed, Options{}), nil, scenario.Seeded, nil)
+	t.Logf("%v\n%d runs\n%s", err, shrunk.Runs, shrunk.File("seed"))
+}

@@ -46,6 +46,11 @@ func (s *Scenario) Run(ctx context.Context, choose Chooser) Result {
 	return first
 }
 
+// Once runs a scenario once.
+func (s *Scenario) Once(ctx context.Context, choose Chooser) Result {
+	return s.once(ctx, choose(s.Seed))
+}
+
 // Compared is the result of the first of two runs that must be the same.
 func Compared(first, second sim.Result) sim.Result {
 	if second.Verdict == sim.OutOfBudget {
