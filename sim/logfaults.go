@@ -120,7 +120,7 @@ func (h *Host) logClients() (names []string) {
 	if h.role.node {
 		names = append(names, "node/"+h.Name)
 	}
-	if h.role.voter {
+	if h.voterDisk.Voter != "" {
 		names = append(names, "voter/"+h.Name)
 	}
 	if h.role.controller {

@@ -190,7 +190,7 @@ func (p *nodeProcess) send(ready node.Ready) {
 	}
 	for _, r := range ready.Resigns {
 		for _, to := range p.host.world.Hosts {
-			if to.role.voter {
+			if to.hasVoter() {
 				d := n.take()
 				d.what, d.resign = resignation, r
 				n.send(p.host, to, d)

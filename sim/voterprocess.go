@@ -116,7 +116,7 @@ func (p *voterProcess) send(ready lease.VoterReady) {
 	}
 	if ready.Word != nil {
 		for _, to := range w.Hosts {
-			if to.role.voter || to.role.controller {
+			if to.hasVoter() || to.role.controller {
 				d := w.network.take()
 				d.what, d.word = word, *ready.Word
 				w.network.send(from, to, d)
