@@ -194,7 +194,7 @@ func (w *World) Upgrade(h *Host, rules uint64) {
 // goes on until it is removed.
 func (w *World) SetVoter(h *Host, is bool) {
 	switch {
-	case is && h.voter == nil:
+	case is && h.voter == nil && !h.hasVoter():
 		w.fault(h.Name, "is to have a voter")
 		h.disks++
 		h.voterDisk = lease.VoterDisk{Voter: fmt.Sprintf("voter-%s-%d", h.Name, h.disks)}

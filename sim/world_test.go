@@ -40,14 +40,3 @@ func TestADeadOwnersAddressIsServedByItsStandby(t *testing.T) {
 		t.Fatal(why)
 	}
 }
-
-func TestCampaigns(t *testing.T) {
-	for seed := range uint64(20) {
-		c := Campaign{Options: Options{Drift: true}, Seed: seed, Services: 6, Trouble: 60 * time.Second}
-		r := c.Run()
-		t.Log(seed, r.Verdict, r.Why, r.Virtual, r.Events, r.TraceHash, r.Moves, r.Overlap)
-		if r.Verdict != OK {
-			t.Fail()
-		}
-	}
-}

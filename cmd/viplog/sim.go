@@ -7,16 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"viplog/adapters/logfile"
-	"viplog/core/lease"
 	"viplog/core/log"
-	"viplog/core/trace"
 	"viplog/sim"
+	"viplog/sim/campaign"
 	"viplog/sim/scenario"
 )
 
@@ -28,7 +28,7 @@ func newSim(std streams) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSimRun(std), newSimExplore(std))
+	cmd.AddCommand(newSimRun(std), newSimShrink(std), newSimExplore(std))
 	return cmd
 }
 
@@ -37,18 +37,17 @@ var simChooser scenario.Chooser = scenario.Seeded
 
 // simRun is what `viplog sim run` is asked for.
 type simRun struct {
-	std       streams
-	output    string
-	verbose   bool
-	update    bool
-	budget    time.Duration
-	seed      uint64
-	nodes     int
-	voters    int
-	services  int
-	trouble   time.Duration
-	profile   string
-	isolation string
+	std      streams
+	output   string
+	verbose  bool
+	update   bool
+	budget   time.Duration
+	seeds    seedRange
+	jobs     int
+	mustHit  string
+	failures string
+	save     string
+	trouble  campaign.Options
 }
 
 // Values of flags, the first one by default.
@@ -56,20 +55,23 @@ var (
 	simOutputs    = []string{"table", "json"}
 	simProfiles   = []string{"default", "fast", "relaxed"}
 	simIsolations = []string{"hold", "yield"}
+	simMustHits   = []string{"auto", "yes", "no"}
 )
 
 func newSimRun(std streams) *cobra.Command {
 	r := &simRun{std: std}
 	cmd := &cobra.Command{
-		Use:   "run PATH… | --seed N",
-		Short: "Run scenarios, or one run of random trouble, each twice",
-		Long: "Run scenarios from files and folders (docs/scenarios.md), or one run of random trouble, each twice, and say how each ended.\n\n" +
+		Use:   "run PATH… | --seed N | --seeds A..B",
+		Short: "Run scenarios, or random trouble, each twice",
+		Long: "Run scenarios from files and folders (docs/scenarios.md), or a campaign of random trouble, each twice, and say how each ended.\n\n" +
+			"A seed makes a scenario: trouble of some kinds for a while, then all is repaired and must come to rest. One that fails is\n" +
+			"made as small as it gets and written to a file. From 1,000 seeds on a campaign must hit every mark (--must-hit).\n\n" +
 			"Exit codes: 0 ok, 1 failed, 2 usage, 10 violated, 11 not deterministic, 12 a mark was not hit, 13 inconclusive,\n14 out of budget; of several the first in the order 10, 11, 12, 14, 13.",
 		Example: "  viplog sim run fixtures/scenarios\n  viplog sim run -v fixtures/scenarios/failover/power.txtar\n" +
-			"  viplog sim run --seed 7 --nodes 5 --trouble 2m",
+			"  viplog sim run --seed 7 --nodes 5 --trouble 2m\n  viplog sim run --seeds 1..10000 --jobs 2",
 		ValidArgsFunction: cobra.FixedCompletions([]string{"txtar"}, cobra.ShellCompDirectiveFilterFileExt),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			seeded := cmd.Flags().Changed("seed")
+			seeded := r.seeds.given
 			if err := r.usage(seeded, paths); err != nil {
 				return exitError{2, err}
 			}
@@ -80,7 +82,7 @@ func newSimRun(std streams) *cobra.Command {
 				defer cancel()
 			}
 			if seeded {
-				return r.runSeed(ctx)
+				return r.runSeeds(ctx)
 			}
 			return r.runPaths(ctx, paths)
 		},
@@ -96,14 +98,20 @@ func (r *simRun) flags(cmd *cobra.Command) {
 	f.BoolVar(&r.verbose, "trace", false, "the same as -v")
 	f.BoolVar(&r.update, "update", false, "rewrite the goldens of scenarios; asserts must hold still")
 	f.DurationVar(&r.budget, "budget", 0, "time for all runs together (default: no limit)")
-	f.Uint64Var(&r.seed, "seed", 0, "run random trouble of this seed")
-	f.IntVar(&r.nodes, "nodes", 3, "load-balancer nodes of a seed's run")
-	f.IntVar(&r.voters, "voters", 3, "voters of a seed's run")
-	f.IntVar(&r.services, "services", 6, "Services of a seed's run")
-	f.DurationVar(&r.trouble, "trouble", time.Minute, "how long a seed's run has trouble, in virtual time")
-	f.StringVar(&r.profile, "profile", simProfiles[0], "pace of a seed's run: "+strings.Join(simProfiles, ", "))
-	f.StringVar(&r.isolation, "isolation", simIsolations[0], "what cut-off nodes of a seed's run do: "+strings.Join(simIsolations, ", "))
-	for name, values := range map[string][]string{"output": simOutputs, "profile": simProfiles, "isolation": simIsolations} {
+	f.Var(&r.seeds, "seed", "run random trouble of this seed")
+	f.Var(&r.seeds, "seeds", "run random trouble of the seeds A..B")
+	f.IntVar(&r.jobs, "jobs", runtime.GOMAXPROCS(0), "seeds at one time")
+	f.StringVar(&r.mustHit, "must-hit", simMustHits[0], "whether a mark that no seed hits is a failure: "+strings.Join(simMustHits, ", "))
+	f.StringVar(&r.failures, "failures", ".", "folder for the scenarios of seeds that fail, made small")
+	f.StringVar(&r.save, "save", "", "write the scenario of a seed to this file too")
+	f.IntVar(&r.trouble.Nodes, "nodes", 0, "load-balancer nodes of a seed's run (default: the seed's choice)")
+	f.IntVar(&r.trouble.Voters, "voters", 0, "voters of a seed's run (default: the seed's choice)")
+	f.IntVar(&r.trouble.Services, "services", 0, "Services of a seed's run (default: the seed's choice)")
+	f.DurationVar(&r.trouble.Trouble, "trouble", time.Minute, "how long a seed's run has trouble, in virtual time")
+	f.StringVar(&r.trouble.Profile, "profile", "", "pace of a seed's run: "+strings.Join(simProfiles, ", ")+" (default: the seed's choice)")
+	f.StringVar(&r.trouble.Isolation, "isolation", "", "what cut-off nodes of a seed's run do: "+strings.Join(simIsolations, ", ")+" (default: the seed's choice)")
+	cmd.MarkFlagsMutuallyExclusive("seed", "seeds")
+	for name, values := range map[string][]string{"output": simOutputs, "profile": simProfiles, "isolation": simIsolations, "must-hit": simMustHits} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 }
@@ -111,55 +119,25 @@ func (r *simRun) flags(cmd *cobra.Command) {
 // usage says what is wrong with the arguments.
 func (r *simRun) usage(seeded bool, paths []string) error {
 	if seeded == (len(paths) > 0) {
-		return errors.New("sim run takes files and folders, or --seed N")
+		return errors.New("sim run takes files and folders, or --seed N, or --seeds A..B")
 	}
 	for _, flag := range []struct {
 		name, value string
 		values      []string
-	}{{"-o", r.output, simOutputs}, {"--profile", r.profile, simProfiles}, {"--isolation", r.isolation, simIsolations}} {
-		if !strings.Contains(" "+strings.Join(flag.values, " ")+" ", " "+flag.value+" ") {
+	}{{"-o", r.output, simOutputs}, {"--profile", r.trouble.Profile, simProfiles}, {"--isolation", r.trouble.Isolation, simIsolations}, {"--must-hit", r.mustHit, simMustHits}} {
+		if flag.value != "" && !strings.Contains(" "+strings.Join(flag.values, " ")+" ", " "+flag.value+" ") {
 			return fmt.Errorf("%s %q: one of %s is required", flag.name, flag.value, strings.Join(flag.values, ", "))
 		}
 	}
 	for _, flag := range []struct {
 		name               string
 		value, least, most int
-	}{{"--nodes", r.nodes, 1, 128}, {"--voters", r.voters, 1, 7}, {"--services", r.services, 0, 1000}} {
+	}{{"--nodes", r.trouble.Nodes, 0, 128}, {"--voters", r.trouble.Voters, 0, 7}, {"--services", r.trouble.Services, 0, 14}, {"--jobs", r.jobs, 1, 1024}} {
 		if flag.value < flag.least || flag.value > flag.most {
 			return fmt.Errorf("%s %d: from %d to %d are possible", flag.name, flag.value, flag.least, flag.most)
 		}
 	}
 	return nil
-}
-
-// runSeed runs random trouble.
-func (r *simRun) runSeed(ctx context.Context) error {
-	notes := r.std.out
-	if r.output == "json" {
-		notes = r.std.err
-	}
-	fmt.Fprintf(notes, "seed %d: nodes=%d voters=%d services=%d trouble=%v profile=%s isolation=%s drift=on\n",
-		r.seed, r.nodes, r.voters, r.services, r.trouble, r.profile, r.isolation)
-	once := func(note func(trace.Record)) sim.Result {
-		if ctx.Err() != nil {
-			return sim.Result{Verdict: sim.OutOfBudget, Why: "the time is up"}
-		}
-		return sim.Campaign{
-			Options: sim.Options{Nodes: r.nodes, Voters: r.voters, Yield: r.isolation == "yield", Drift: true, Timing: lease.TimingOf(r.profile), Notes: note},
-			Seed:    r.seed, Services: r.services, Trouble: r.trouble,
-		}.Run()
-	}
-	report := newSimReport(r)
-	var timeline []trace.Record
-	result := scenario.Result{Result: once(func(t trace.Record) { timeline = append(timeline, t) })}
-	if result.Verdict != sim.OutOfBudget {
-		result.Result = scenario.Compared(result.Result, once(nil))
-	}
-	result.Timeline = timeline
-	if err := report.add(fmt.Sprintf("seed %d", r.seed), result); err != nil {
-		return failed(err)
-	}
-	return report.end()
 }
 
 // runPaths runs the scenarios of files and folders, after all of them could be read.

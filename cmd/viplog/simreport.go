@@ -79,6 +79,11 @@ type simSummaryView struct {
 	Virtual    time.Duration `json:"virtual"`
 }
 
+// count takes a run that needs no line.
+func (p *simReport) count(r scenario.Result) {
+	p.results, p.virtual = append(p.results, scenario.Result{Result: sim.Result{Verdict: r.Verdict}}), p.virtual+r.Virtual
+}
+
 // add prints one run.
 func (p *simReport) add(name string, r scenario.Result) error {
 	p.bar.end()
@@ -143,8 +148,8 @@ func (p *simReport) end() error {
 			}
 		}
 		wall := time.Since(p.began)
-		fmt.Fprintf(p.run.std.out, "%d runs: %s; %v virtual, twice, in %v\n", len(p.results), strings.Join(parts, ", "),
-			p.virtual.Round(time.Millisecond), wall.Round(time.Millisecond))
+		fmt.Fprintf(p.run.std.out, "%d runs: %s; %v virtual, twice, in %v%s\n", len(p.results), strings.Join(parts, ", "),
+			p.virtual.Round(time.Millisecond), wall.Round(time.Millisecond), p.pace(wall))
 	}
 	i := slices.IndexFunc(p.results, func(r scenario.Result) bool { return r.Verdict != sim.OK })
 	if i < 0 {
@@ -156,6 +161,16 @@ func (p *simReport) end() error {
 		}
 	}
 	return failed(fmt.Errorf("unknown verdict %q", p.results[i].Verdict))
+}
+
+// pace is what a campaign's figures are, of all processors together.
+func (p *simReport) pace(wall time.Duration) string {
+	if !p.run.seeds.given {
+		return ""
+	}
+	const year = 365 * 24 * time.Hour
+	return fmt.Sprintf(": %.1f seeds/s, %.4f years, %.0f times as fast as time", float64(len(p.results))/wall.Seconds(),
+		2*p.virtual.Hours()/year.Hours(), 2*p.virtual.Seconds()/wall.Seconds())
 }
 
 // errSilent has no text: all is said already.

@@ -33,6 +33,7 @@ func Shrink(ctx context.Context, path, script string, logs scenario.Logs, choose
 		return Shrunk{}, fmt.Errorf("%s is %s: only a scenario that is violated can be shrunk", path, first.Verdict)
 	}
 	k.failure = failureOf(first)
+	k.repairs = slices.ContainsFunc(strings.Split(script, "\n"), isRepair)
 	k.best = Shrunk{script, first.Why, 1}
 	k.cut(first)
 	for before := ""; before != k.best.Script && ctx.Err() == nil; {
@@ -60,6 +61,7 @@ type shrinker struct {
 	choose   scenario.Chooser
 	progress func(Shrunk)
 	failure  string
+	repairs  bool // the scenario ends all trouble
 	best     Shrunk
 }
 
@@ -70,7 +72,7 @@ func (k *shrinker) try(lines []string) bool {
 		return false
 	}
 	s, err := scenario.Parse(k.path, []byte(script), k.logs)
-	if err != nil {
+	if err != nil || k.failure == "converge" && k.repairs && !slices.ContainsFunc(lines, isRepair) {
 		return false
 	}
 	k.best.Runs++
@@ -161,6 +163,9 @@ func (k *shrinker) leaveOut() {
 		}
 	}
 }
+
+// isRepair tells whether a line ends all trouble: a world that does not come to rest shows something only if it could.
+func isRepair(line string) bool { return strings.HasSuffix(line, "repair") }
 
 var option = regexp.MustCompile(` ([a-z]+)=(\S+)`)
 

@@ -1,14 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
 	"time"
 
 	"viplog/core/lease"
-	"viplog/sim"
+	"viplog/sim/campaign"
 	"viplog/sim/explore"
+	"viplog/sim/scenario"
 )
 
 // hunt looks for the harm that a mutation does.
@@ -76,11 +78,9 @@ func explored(world explore.World, limit int) (string, []string) {
 
 func campaigns() (string, []string) {
 	for seed := range uint64(80) {
-		r := sim.Campaign{
-			Options: sim.Options{Drift: true, Nodes: int(2 + seed%3), Yield: seed%5 == 0}, Seed: seed, Services: 6, Trouble: time.Minute,
-		}.Run()
-		if r.Verdict != sim.OK {
-			return fmt.Sprintf("seed %d: %s", seed, r.Why), nil
+		r := campaign.RunSeed(context.Background(), seed, campaign.Options{}, scenario.Seeded)
+		if r.Failed() {
+			return fmt.Sprintf("seed %d: %s", seed, r.Result.Why), nil
 		}
 	}
 	return "", nil

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"viplog/sim"
+	"viplog/sim/campaign"
+	"viplog/sim/scenario"
+)
+
+// seedRange is a flag: one seed, or A..B.
+type seedRange struct {
+	from, to uint64
+	given    bool
+}
+
+func (s *seedRange) String() string {
+	switch {
+	case !s.given:
+		return ""
+	case s.from == s.to:
+		return strconv.FormatUint(s.from, 10)
+	}
+	return fmt.Sprintf("%d..%d", s.from, s.to)
+}
+
+// Set implements pflag.Value.
+func (s *seedRange) Set(text string) error {
+	from, to, isRange := strings.Cut(text, "..")
+	if !isRange {
+		to = from
+	}
+	var err error
+	if s.from, err = strconv.ParseUint(from, 10, 64); err == nil {
+		s.to, err = strconv.ParseUint(to, 10, 64)
+	}
+	if err != nil || s.from > s.to {
+		return fmt.Errorf("%q: a seed is required, like 7, or seeds like 1..1000", text)
+	}
+	s.given = true
+	return nil
+}
+
+// Type implements pflag.Value.
+func (s *seedRange) Type() string { return "seeds" }
+
+func (s *seedRange) count() uint64 { return s.to - s.from + 1 }
+
+// mustHitFrom is how many seeds hit every mark, if not told otherwise.
+const mustHitFrom = 1000
+
+// runSeeds runs a campaign: one line for a seed by itself and for each that is not ok, and a summary.
+func (r *simRun) runSeeds(ctx context.Context) error {
+	notes := r.std.out
+	if r.output == "json" {
+		notes = r.std.err
+	}
+	fmt.Fprintf(notes, "seeds %v, %d at a time, %v of trouble each, run twice\n", &r.seeds, r.jobs, r.trouble.Trouble)
+	report := newSimReport(r)
+	hit, done := map[string]int{}, 0
+	var wrongs []campaign.Run
+	var wrong error
+	campaign.RunSeeds(ctx, r.seeds.from, r.seeds.to, r.jobs, r.trouble, simChooser, func(run campaign.Run) {
+		done++
+		report.progress(done, int(r.seeds.count()), fmt.Sprintf("seed %d", run.Seed))
+		for _, m := range run.Marks {
+			hit[m]++
+		}
+		if run.Failed() {
+			wrongs = append(wrongs, run)
+		}
+		if r.seeds.count() > 1 && run.Result.Verdict == sim.OK {
+			report.count(run.Result)
+			return
+		}
+		if err := report.add(fmt.Sprintf("seed %d", run.Seed), run.Result); err != nil {
+			wrong = err
+		}
+	})
+	report.bar.end()
+	if r.save != "" && wrong == nil {
+		wrong = os.WriteFile(r.save, []byte(campaign.Script(r.seeds.from, r.trouble)), 0o644)
+	}
+	if wrong != nil {
+		return failed(wrong)
+	}
+	slices.SortFunc(wrongs, func(a, b campaign.Run) int { return int(int64(a.Seed - b.Seed)) })
+	for _, run := range wrongs[:min(len(wrongs), mostShrunk)] {
+		if err := r.keep(ctx, run); err != nil {
+			return failed(err)
+		}
+	}
+	r.tellMarks(report, hit)
+	return report.end()
+}
+
+// mostShrunk is how many failing seeds of a campaign are made small; the others are named.
+const mostShrunk = 3
+
+// keep makes the scenario of a seed that failed as small as it gets, and writes it.
+func (r *simRun) keep(ctx context.Context, run campaign.Run) error {
+	path := filepath.Join(r.failures, fmt.Sprintf("failure-%d.txtar", run.Seed))
+	script := run.Script
+	found := fmt.Sprintf("seed %d", run.Seed)
+	if run.Result.Verdict == sim.Violates {
+		shrunk, err := shrink(ctx, r.std, path, script)
+		if err != nil {
+			return err
+		}
+		script = shrunk.File(found)
+	}
+	if err := os.WriteFile(path, []byte(script), 0o644); err != nil {
+		return err
+	}
+	fmt.Fprintf(r.std.err, "%s: the scenario is in %s; run it with: viplog sim run -v %s\n", found, path, path)
+	return nil
+}
+
+// shrink shows its progress.
+func shrink(ctx context.Context, std streams, path, script string) (campaign.Shrunk, error) {
+	bar := newProgress(std.err, "", 0)
+	defer bar.end()
+	began := time.Now()
+	return campaign.Shrink(ctx, path, script, recordedLog, simChooser, func(s campaign.Shrunk) {
+		bar.say(fmt.Sprintf("shrinking: %d lines after %d runs, %v", strings.Count(s.Script, "\n"), s.Runs, time.Since(began).Round(time.Second)))
+	})
+}
+
+// tellMarks shows which marks were hit, and makes one that was missed a failure where it has to be hit.
+func (r *simRun) tellMarks(report *simReport, hit map[string]int) {
+	out := r.std.out
+	if r.output == "json" {
+		out = r.std.err
+	}
+	if r.seeds.count() > 1 {
+		for _, m := range campaign.Marks {
+			fmt.Fprintf(out, "%8d  %s\n", hit[m.Name], m.Name)
+		}
+	}
+	required := r.mustHit == "yes" || r.mustHit == "auto" && r.seeds.count() >= mustHitFrom
+	if missing := campaign.Missing(hit); required && len(missing) > 0 {
+		report.results = append(report.results, scenario.Result{Result: sim.Result{Verdict: scenario.Unmarked}})
+		fmt.Fprintf(r.std.err, "no seed has hit: %s\n", strings.Join(missing, "; "))
+	}
+}
