@@ -103,6 +103,7 @@ func (r *simRun) flags(cmd *cobra.Command) {
 	f.IntVar(&r.jobs, "jobs", runtime.GOMAXPROCS(0), "seeds at one time")
 	f.StringVar(&r.mustHit, "must-hit", simMustHits[0], "whether a mark that no seed hits is a failure: "+strings.Join(simMustHits, ", "))
 	f.StringVar(&r.failures, "failures", ".", "folder for the scenarios of seeds that fail, made small")
+	f.StringVar(&r.report, "report", "", "write a page that shows the one run to this file (docs/timeline.md)")
 	f.StringVar(&r.save, "save", "", "write the scenario of a seed to this file too")
 	f.IntVar(&r.trouble.Nodes, "nodes", 0, "load-balancer nodes of a seed's run (default: the seed's choice)")
 	f.IntVar(&r.trouble.Voters, "voters", 0, "voters of a seed's run (default: the seed's choice)")
@@ -159,6 +160,9 @@ func (r *simRun) runPaths(ctx context.Context, paths []string) error {
 	if err := errors.Join(wrong...); err != nil {
 		return failed(err)
 	}
+	if r.report != "" && len(all) != 1 {
+		return exitError{2, fmt.Errorf("--report shows one run, and there are %d", len(all))}
+	}
 	report := newSimReport(r)
 	for i, s := range all {
 		report.progress(i, len(all), s.Path)
@@ -169,6 +173,9 @@ func (r *simRun) runPaths(ctx context.Context, paths []string) error {
 			}
 		}
 		if err := report.add(s.Path, result); err != nil {
+			return failed(err)
+		}
+		if err := r.writePage(s, result, "viplog sim run -v "+s.Path); err != nil {
 			return failed(err)
 		}
 	}

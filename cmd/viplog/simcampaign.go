@@ -80,8 +80,8 @@ func (r *simRun) runSeeds(ctx context.Context) error {
 			report.count(run.Result)
 			return
 		}
-		if err := report.add(fmt.Sprintf("seed %d", run.Seed), run.Result); err != nil {
-			wrong = err
+		if wrong = report.add(fmt.Sprintf("seed %d", run.Seed), run.Result); wrong == nil && r.seeds.count() == 1 {
+			wrong = r.writePage(run.Scenario, run.Result, fmt.Sprintf("viplog sim run -v --seed %d", run.Seed))
 		}
 	})
 	report.bar.end()

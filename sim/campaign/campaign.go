@@ -24,10 +24,11 @@ type Options struct {
 
 // Run is the run of one seed, done twice.
 type Run struct {
-	Seed   uint64
-	Script string // the scenario, which has the same trace by itself
-	Result scenario.Result
-	Marks  []string // that it has hit
+	Seed     uint64
+	Script   string // the scenario, which has the same trace by itself
+	Scenario *scenario.Scenario
+	Result   scenario.Result
+	Marks    []string // that it has hit
 }
 
 // RunSeed runs the scenario of a seed.
@@ -37,6 +38,7 @@ func RunSeed(ctx context.Context, seed uint64, o Options, choose scenario.Choose
 	if err != nil {
 		panic("campaign: a seed's script is no scenario: " + err.Error())
 	}
+	r.Scenario = s
 	r.Result = s.Run(ctx, choose)
 	r.Marks = MarksOf(r.Result.Timeline)
 	return r

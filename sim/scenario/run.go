@@ -136,6 +136,8 @@ func (r *run) note(record trace.Record) {
 	}
 	if r.loud {
 		r.result.Timeline = append(r.result.Timeline, record)
+	} else {
+		r.result.SetUp = append(r.result.SetUp, record)
 	}
 }
 
@@ -144,7 +146,7 @@ func (r *run) endSetUp() {
 	if r.loud {
 		return
 	}
-	r.loud = true
+	r.loud, r.result.Began = true, r.world.Now()
 	r.base.moves, r.base.overlap = r.world.Audit.Moves, r.world.Audit.OverlapSoFar()
 }
 

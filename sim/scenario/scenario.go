@@ -26,6 +26,12 @@ type Scenario struct {
 	golden  *txtar.File // want.timeline; nil: none
 }
 
+// Script is the scenario's text without its goldens.
+func (s *Scenario) Script() string { return string(s.archive.Comment) }
+
+// Hosts are the hosts at the start.
+func (s *Scenario) Hosts() []sim.HostSpec { return s.Options.Defaults().Hosts }
+
 // line is one verb of the script.
 type line struct {
 	number int
@@ -66,6 +72,8 @@ type Result struct {
 	Line       int            // of what does not hold; 0: none
 	Asserts    []Checked      // in the order of the file
 	Seen       []Seen         // by clients, in the order in which they began to ask
+	SetUp      []trace.Record // what happened before the timeline
+	Began      time.Duration  // when the set-up was over
 	Timeline   []trace.Record // without the set-up
 	Stack      string         // of a panic
 	OnlyGolden bool           // all holds but that the timeline is another than want.timeline
