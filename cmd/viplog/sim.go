@@ -47,6 +47,7 @@ type simRun struct {
 	mustHit  string
 	failures string
 	save     string
+	report   string
 	trouble  campaign.Options
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -62,7 +63,8 @@ func (r *simRun) runSeeds(ctx context.Context) error {
 	if r.output == "json" {
 		notes = r.std.err
 	}
-	fmt.Fprintf(notes, "seeds %v, %d at a time, %v of trouble each, run twice\n", &r.seeds, r.jobs, r.trouble.Trouble)
+	fmt.Fprintf(notes, "seeds=%v jobs=%d trouble=%v nodes=%s voters=%s services=%s profile=%s isolation=%s\n", &r.seeds, r.jobs, r.trouble.Trouble,
+		chosen(r.trouble.Nodes), chosen(r.trouble.Voters), chosen(r.trouble.Services), cmp.Or(r.trouble.Profile, bySeed), cmp.Or(r.trouble.Isolation, bySeed))
 	report := newSimReport(r)
 	hit, done := map[string]int{}, 0
 	var wrongs []campaign.Run
@@ -99,6 +101,16 @@ func (r *simRun) runSeeds(ctx context.Context) error {
 	}
 	r.tellMarks(report, hit)
 	return report.end()
+}
+
+// bySeed is what each seed chooses by itself.
+const bySeed = "by-seed"
+
+func chosen(n int) string {
+	if n == 0 {
+		return bySeed
+	}
+	return strconv.Itoa(n)
 }
 
 // mostShrunk is how many failing seeds of a campaign are made small; the others are named.
