@@ -28,7 +28,7 @@ func newSim(std streams) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSimRun(std), newSimShrink(std), newSimExplore(std))
+	cmd.AddCommand(newSimRun(std), newSimReplay(std), newSimShrink(std), newSimExplore(std))
 	return cmd
 }
 

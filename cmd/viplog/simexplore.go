@@ -73,7 +73,7 @@ const exploreMemory = 8 << 30
 
 func exploreWorlds(ctx context.Context, std streams, output string, names []string, limit int) error {
 	// Nearly all that an exploration allocates is garbage at once: to collect it more rarely halves the time.
-	defer debug.SetGCPercent(debug.SetGCPercent(800))
+	defer debug.SetGCPercent(debug.SetGCPercent(1600))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(exploreMemory))
 	worst := 0
 	for _, w := range explore.Worlds() {

@@ -64,7 +64,7 @@ var forms = []form{
 	formOf[VotersSettled]("VotersSettled", byControl, "the voter set is in force everywhere"),
 	formOf[RulesAdopted]("RulesAdopted", byControl, "the ledger's rules from here on"),
 	formOf[NodeJoined]("NodeJoined", byNode, "an agent has started: a new incarnation"),
-	formOf[NodeChanged]("NodeChanged", byNode, "an incarnation's interfaces changed"),
+	formOf[NodeChanged]("NodeChanged", byNode, "an incarnation's interfaces changed, or the rules that it knows"),
 	formOf[NodeLeft]("NodeLeft", byNode, "an incarnation is silent for good"),
 	formOf[VIPConflictSeen]("VIPConflictSeen", byNode, "a foreign MAC answers for an address"),
 	formOf[VIPConflictCleared]("VIPConflictCleared", byNode, "the end of a conflict"),

@@ -26,11 +26,13 @@ type Interface struct {
 	Prefixes []netip.Prefix `json:"prefixes,omitempty"`
 }
 
-// NodeChanged says that a running incarnation's interfaces changed.
+// NodeChanged says that a running incarnation's interfaces changed, or, where Rules is not 0, that it goes on in a program that knows
+// newer rules.
 type NodeChanged struct {
 	Address     netip.Addr  `json:"address"`
 	Incarnation uint64      `json:"incarnation"`
 	Interfaces  []Interface `json:"interfaces"`
+	Rules       uint64      `json:"rules,omitempty"`
 }
 
 // NodeLeft says that an incarnation has stopped answering and will not answer again.

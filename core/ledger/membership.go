@@ -58,6 +58,15 @@ func (s *State) InterfacesOf(a netip.Addr) []event.Interface {
 	return n.interfaces
 }
 
+// RulesOf is the highest number of rules that a node has said to know.
+func (s *State) RulesOf(a netip.Addr) uint64 {
+	n, ok := s.node(a)
+	if !ok {
+		return 0
+	}
+	return n.rules
+}
+
 // NodeOfMAC finds the node that has an interface with a MAC.
 func (s *State) NodeOfMAC(mac string) (netip.Addr, bool) {
 	for _, n := range s.nodes.rows {

@@ -217,8 +217,12 @@ func (m *Machine) propose() {
 			add(event.NodeChanged{Address: m.identity.Address, Incarnation: m.me.Join, Interfaces: []event.Interface{}})
 		}
 	default:
-		if !sameInterfaces(m.interfaces, m.ledger.InterfacesOf(m.identity.Address)) {
-			add(event.NodeChanged{Address: m.identity.Address, Incarnation: m.me.Join, Interfaces: m.interfaces})
+		newer := uint64(0) // rules that the process before did not know
+		if m.identity.Rules > m.ledger.RulesOf(m.identity.Address) {
+			newer = m.identity.Rules
+		}
+		if newer > 0 || !sameInterfaces(m.interfaces, m.ledger.InterfacesOf(m.identity.Address)) {
+			add(event.NodeChanged{Address: m.identity.Address, Incarnation: m.me.Join, Interfaces: m.interfaces, Rules: newer})
 		}
 		for _, fact := range m.conflictFacts() {
 			add(fact)

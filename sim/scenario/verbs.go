@@ -175,7 +175,11 @@ func parseReplay(a *args, _ line) action {
 	if a.err != nil {
 		return nil
 	}
-	id, entries, err := a.parser.logs(filepath.Join(filepath.Dir(a.parser.scenario.Path), file))
+	path := file
+	if !filepath.IsAbs(file) {
+		path = filepath.Join(filepath.Dir(a.parser.scenario.Path), file)
+	}
+	id, entries, err := a.parser.logs(path)
 	if err != nil {
 		a.fail("%w", err)
 		return nil
@@ -324,7 +328,7 @@ var watchVerbs = []Verb{
 		quiet: true, parse: func(a *args, _ line) action {
 			want := a.word("HEX")
 			return func(r *run) {
-				if got := fmt.Sprintf("%x", r.world.Ledger().Digest()); !strings.HasPrefix(got, want) {
+				if got := r.world.Ledger().Digest().String(); !strings.HasPrefix(got, want) {
 					r.violated("it is %s", got)
 				}
 			}
