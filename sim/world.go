@@ -128,7 +128,6 @@ type World struct {
 	log      Log
 	network  network
 	operator *proposer
-	services int // that have come so far
 	records  uint64
 	hash     [sha256.Size]byte // of the trace so far
 }

@@ -52,7 +52,9 @@ func (f *fold) nodeChanged(e event.NodeChanged) {
 	if !ok {
 		return
 	}
-	f.nodes.edit(n, func(n *node) { n.learn(func(f *nodeFacts) { f.interfaces, f.rules = e.Interfaces, max(f.rules, e.Rules) }) })
+	f.nodes.edit(n, func(n *node) {
+		n.learn(func(f *nodeFacts) { f.interfaces, f.rules = e.Interfaces, max(f.rules, e.Rules) })
+	})
 	said, why := "interfaces changed", "has no interface for it"
 	if len(e.Interfaces) == 0 { // a node that is about to leave names none, so that others take over while it still answers
 		said, why = "names no interface: it is about to leave", "is about to leave"

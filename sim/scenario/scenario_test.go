@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
 	"viplog/adapters/logfile"
 	"viplog/core/log"
 
