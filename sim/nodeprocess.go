@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -62,50 +61,31 @@ func (p *nodeProcess) open() {
 		}
 		p.machine = node.New(identity, h.world.options.Timing, head.ID, h.nodeDisk)
 		p.machine.Ledger().FoldAs(h.binary())
-		p.proposer.folded = p.folded
+		p.proposer.folded = foldedOf(p.ledger)
 		p.do(func() { p.step(node.Linked{Interfaces: h.interfaces()}) })
-		p.follow(h.world.snapshotFor(head))
+		p.follower().follow(h.world.snapshotFor(head))
 	})
 }
 
-// folded is how far the machine has folded the log.
-func (p *nodeProcess) folded() uint64 {
+// ledger is the machine's; nil while there is no machine.
+func (p *nodeProcess) ledger() *ledger.State {
 	if p.machine == nil {
-		return 0
+		return nil
 	}
-	return p.machine.Ledger().Sequence()
+	return p.machine.Ledger()
 }
 
-// follow folds the log from a snapshot on; nil: from its first fact.
-func (p *nodeProcess) follow(from *ledger.State) {
-	after := uint64(0)
-	if from != nil {
-		after = from.Sequence()
-		from.FoldAs(p.host.binary())
-		p.do(func() { p.step(node.Restored{Ledger: from}) })
+func (p *nodeProcess) follower() follower {
+	return follower{
+		process: &p.process, log: p.log, ledger: p.ledger,
+		restored: func(s *ledger.State) { p.step(node.Restored{Ledger: s}) },
+		fold:     func(e log.Entry) { p.step(node.Folded{Entries: []log.Entry{e}}) },
+		replaced: func() {
+			p.step(node.LogReplaced{})
+			p.machine = nil
+			p.open()
+		},
 	}
-	p.log.Follow(after, func(e log.Entry) {
-		p.do(func() {
-			if p.machine != nil && p.host.reads(p.machine.Ledger(), e) {
-				p.step(node.Folded{Entries: []log.Entry{e}})
-			}
-		})
-	}, func(err error) {
-		if errors.Is(err, log.ErrPurged) {
-			p.follow(p.host.world.snapshot.Clone())
-			return
-		}
-		p.logReplaced()
-	})
-}
-
-// logReplaced starts anew on another log.
-func (p *nodeProcess) logReplaced() {
-	p.do(func() {
-		p.step(node.LogReplaced{})
-		p.machine = nil
-		p.open()
-	})
 }
 
 func (h *Host) interfaces() []event.Interface {

@@ -40,9 +40,6 @@ func (w *World) GoOn(head log.Head) {
 // SetMAC gives a host's interface another MAC, before it has sent anything.
 func (h *Host) SetMAC(mac segment.MAC) { h.port.MAC = mac }
 
-// RetireVoter says that a host is to have no voter. The process goes on: until the voter is removed its word counts.
-func (h *Host) RetireVoter() { h.role.voter = false }
-
 // NodeLedger is a copy of what the node's agent has folded, and whether its incarnation runs; nil if no agent follows the
 // log.
 func (h *Host) NodeLedger() (s *ledger.State, joined bool) {

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"time"
 
@@ -57,34 +56,27 @@ func (p *voterProcess) open() {
 		})
 		p.machine.Ledger.FoldAs(h.binary())
 		p.do(func() { p.perform(p.machine.Wake(h.now())) })
-		p.follow(h.world.snapshotFor(head))
+		p.follower().follow(h.world.snapshotFor(head))
 	})
 }
 
-// follow folds the log from a snapshot on; nil: from its first fact.
-func (p *voterProcess) follow(from *ledger.State) {
-	after := uint64(0)
-	if from != nil {
-		after = from.Sequence()
-		from.FoldAs(p.host.binary())
-		p.do(func() { p.perform(p.machine.Restored(p.host.now(), from)) })
+func (p *voterProcess) ledger() *ledger.State {
+	if p.machine == nil {
+		return nil
 	}
-	p.log.Follow(after, func(e log.Entry) {
-		p.do(func() {
-			if p.machine != nil && p.host.reads(p.machine.Ledger, e) {
-				p.perform(p.machine.Folded(p.host.now(), []log.Entry{e}))
-			}
-		})
-	}, func(err error) {
-		p.do(func() {
-			if errors.Is(err, log.ErrPurged) && p.machine != nil {
-				p.follow(p.host.world.snapshot.Clone())
-				return
-			}
+	return p.machine.Ledger
+}
+
+func (p *voterProcess) follower() follower {
+	return follower{
+		process: &p.process, log: p.log, ledger: p.ledger,
+		restored: func(s *ledger.State) { p.perform(p.machine.Restored(p.host.now(), s)) },
+		fold:     func(e log.Entry) { p.perform(p.machine.Folded(p.host.now(), []log.Entry{e})) },
+		replaced: func() {
 			p.machine = nil
 			p.open()
-		})
-	})
+		},
+	}
 }
 
 func (p *voterProcess) perform(ready lease.VoterReady) {
@@ -205,45 +197,32 @@ func (p *controllerProcess) open() {
 		}
 		p.machine = control.NewController(head.ID)
 		p.machine.Ledger.FoldAs(p.host.binary())
-		p.proposer.folded = p.folded
-		p.follow(p.host.world.snapshotFor(head))
+		p.proposer.folded = foldedOf(p.ledger)
+		p.follower().follow(p.host.world.snapshotFor(head))
 		p.do(p.tick)
 	})
 }
 
-// folded is how far the machine has folded the log.
-func (p *controllerProcess) folded() uint64 {
+func (p *controllerProcess) ledger() *ledger.State {
 	if p.machine == nil {
-		return 0
+		return nil
 	}
-	return p.machine.Ledger.Sequence()
+	return p.machine.Ledger
 }
 
-// follow folds the log from a snapshot on; nil: from its first fact.
-func (p *controllerProcess) follow(from *ledger.State) {
-	after := uint64(0)
-	if from != nil {
-		after = from.Sequence()
-		from.FoldAs(p.host.binary())
-		p.do(func() { p.machine.Restored(from) })
-	}
-	p.log.Follow(after, func(e log.Entry) {
-		p.do(func() {
-			if p.machine != nil && p.host.reads(p.machine.Ledger, e) {
-				p.machine.Folded([]log.Entry{e})
-				p.act()
-			}
-		})
-	}, func(err error) {
-		p.do(func() {
-			if errors.Is(err, log.ErrPurged) {
-				p.follow(p.host.world.snapshot.Clone())
-				return
-			}
+func (p *controllerProcess) follower() follower {
+	return follower{
+		process: &p.process, log: p.log, ledger: p.ledger,
+		restored: func(s *ledger.State) { p.machine.Restored(s) },
+		fold: func(e log.Entry) {
+			p.machine.Folded([]log.Entry{e})
+			p.act()
+		},
+		replaced: func() {
 			p.machine = nil
 			p.open()
-		})
-	})
+		},
+	}
 }
 
 // tick looks at what is due by time alone.

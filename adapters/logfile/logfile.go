@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 	"unicode/utf8"
 
@@ -103,6 +104,16 @@ func Read(name string, r io.Reader) (*Recording, error) {
 		return nil, fmt.Errorf("%s: %w: it has %d facts of %d", name, ErrNoLog, len(recording.Entries), recording.Head.Last)
 	}
 	return recording, nil
+}
+
+// ReadFile is Read of a file.
+func ReadFile(path string) (*Recording, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return Read(path, file)
 }
 
 // maxLine holds a fact of the largest size, escaped.

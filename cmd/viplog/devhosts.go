@@ -34,7 +34,7 @@ func (c *devCluster) startWorld(head log.Head) {
 	w.GoOn(head)
 	for _, v := range c.voters {
 		if !v.wanted {
-			w.HostOf(v.address).RetireVoter()
+			w.SetVoter(w.HostOf(v.address), false)
 		}
 	}
 	for _, h := range w.Hosts {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"time"
 
@@ -89,12 +88,7 @@ func (r reader) fold(ctx context.Context, until moment, visit func(log.Entry, *l
 		})
 		return s, err
 	}
-	file, err := os.Open(r.file)
-	if err != nil {
-		return nil, failed(err)
-	}
-	defer file.Close()
-	recording, err := logfile.Read(r.file, file)
+	recording, err := logfile.ReadFile(r.file)
 	if err != nil {
 		return nil, failed(err)
 	}

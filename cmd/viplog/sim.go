@@ -185,12 +185,7 @@ func (r *simRun) runPaths(ctx context.Context, paths []string) error {
 
 // recordedLog reads the log that a scenario goes on from.
 func recordedLog(path string) (id string, entries []log.Entry, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", nil, err
-	}
-	defer file.Close()
-	recording, err := logfile.Read(path, file)
+	recording, err := logfile.ReadFile(path)
 	if err != nil {
 		return "", nil, err
 	}

@@ -212,5 +212,5 @@ func (k *shrinker) rounder() {
 // File is a shrunk scenario as a file to keep: with what it shows on top.
 func (s Shrunk) File(found string) string {
 	why := strings.ReplaceAll(s.Why, "\n", " ")
-	return fmt.Sprintf("# TODO: say in plain words what to see here, and why.\n#\n# Found by: %s\n# It showed: %s\n\n%s", found, why, s.Script)
+	return fmt.Sprintf("# (Say here in plain words what to see, and why.)\n#\n# Found by: %s\n# It showed: %s\n\n%s", found, why, s.Script)
 }

@@ -164,12 +164,7 @@ From ` + "`settle`" + ` on clients ask every address each 5 ms. What happens bef
 }
 
 func recordedLogs(path string) (id string, entries []log.Entry, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", nil, err
-	}
-	defer file.Close()
-	recording, err := logfile.Read(path, file)
+	recording, err := logfile.ReadFile(path)
 	if err != nil {
 		return "", nil, err
 	}
