@@ -147,7 +147,7 @@ type process struct {
 	busy  bool // it waits for its disk
 	inbox []func()
 
-	saving func() // what it waits for
+	saving func() // what its disk does
 	timer  wakeup
 }
 
@@ -184,18 +184,27 @@ func (p *process) resume() {
 	}
 }
 
-// sync makes something durable and then goes on. If the process dies meanwhile it may be durable or not.
+// sync makes something durable and does nothing else before.
 func (p *process) sync(save, goOn func()) {
-	p.busy, p.saving = true, save
+	p.busy = true
+	p.write(save, func() {
+		p.busy = false
+		goOn()
+		p.resume()
+	})
+}
+
+// write makes something durable. If the process dies meanwhile it may be durable or not.
+func (p *process) write(save, done func()) {
+	p.saving = save
 	w := p.host.world
 	w.After(w.between("disk/"+p.name, w.options.Disk)+p.host.diskDelay, func() {
 		if p.dead {
 			return
 		}
 		save()
-		p.busy, p.saving = false, nil
-		goOn()
-		p.resume()
+		p.saving = nil
+		done()
 	})
 }
 

@@ -17,6 +17,7 @@ type voterProcess struct {
 	process
 	machine *lease.VotingReplica
 	log     LogClient
+	next    *lease.VoterDisk // that is to be stored when the disk is free, nil for none
 }
 
 func (h *Host) startVoter() {
@@ -80,14 +81,36 @@ func (p *voterProcess) follower() follower {
 }
 
 func (p *voterProcess) perform(ready lease.VoterReady) {
-	if ready.Persist != nil {
-		p.sync(func() { p.save(*ready.Persist) }, func() { p.send(ready) })
-		return
-	}
 	p.send(ready)
+	switch {
+	case ready.Persist == nil:
+	case p.saving != nil:
+		p.next = ready.Persist
+	default:
+		p.store(*ready.Persist)
+	}
 }
 
+// store makes a disk durable while the voter goes on, and then the newest that it was told to meanwhile.
+func (p *voterProcess) store(disk lease.VoterDisk) {
+	p.write(func() { p.save(disk) }, func() {
+		if p.next != nil {
+			p.store(*p.next)
+			p.next = nil
+		}
+		p.do(func() {
+			if p.machine != nil {
+				p.perform(p.machine.Persisted(p.host.now(), disk))
+			}
+		})
+	})
+}
+
+// save is what the disk does. A disk that was to be stored for a log that is no more is left.
 func (p *voterProcess) save(disk lease.VoterDisk) {
+	if disk.Log != p.host.voterDisk.Log {
+		return
+	}
 	for _, who := range disk.Dead {
 		if !contains(p.host.voterDisk.Dead, who) {
 			p.host.world.tell("voter/"+p.host.Name, trace.Note{Kind: trace.Voted, Address: who.Node, Sequence: who.Join})

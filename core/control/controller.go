@@ -16,7 +16,7 @@ type Controller struct {
 	Ledger *ledger.State // to be read between two calls only
 
 	membership lease.Membership
-	votes      []lease.Vote // whose signatures were checked: the newest of each voter on each incarnation
+	votes      []lease.Vote // whose signatures were checked
 	words      []lease.Word // the last of each voter, by its name
 	wanted     []ledger.Voter
 }
@@ -33,7 +33,7 @@ func (c *Controller) Folded(entries []log.Entry) {
 		c.Ledger.ApplyEntry(e)
 	}
 	c.membership = lease.MembershipOf(c.Ledger)
-	c.votes = slices.DeleteFunc(c.votes, func(v lease.Vote) bool { return c.membership.IsOut(v.Dead) })
+	c.votes = lease.KeepVotes(c.votes, c.membership)
 }
 
 // Restored goes on from a snapshot, whose ledger it keeps, because what it has not folded yet was purged.
@@ -54,14 +54,7 @@ func (c *Controller) Heard(w lease.Word) {
 		c.words = slices.Insert(c.words, i, w)
 	}
 	for _, vote := range w.Votes {
-		i := slices.IndexFunc(c.votes, func(v lease.Vote) bool { return v.Voter == vote.Voter && v.Dead == vote.Dead })
-		switch {
-		case c.membership.IsOut(vote.Dead), i >= 0 && c.votes[i].Set >= vote.Set, !lease.IsSigned(vote, c.Ledger):
-		case i >= 0:
-			c.votes[i] = vote
-		default:
-			c.votes = append(c.votes, vote)
-		}
+		lease.AddVote(&c.votes, vote, c.membership, func(v lease.Vote) bool { return lease.IsSigned(v, c.Ledger) })
 	}
 }
 

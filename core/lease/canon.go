@@ -103,7 +103,7 @@ func (v *Voter) Clone() *Voter {
 	copied.peers = make([]*peer, len(v.peers))
 	for i, p := range v.peers {
 		q := *p
-		q.suspects, q.sent = slices.Clone(p.suspects), slices.Clone(p.sent)
+		q.suspects, q.sent, q.renewed = slices.Clone(p.suspects), slices.Clone(p.sent), slices.Clone(p.renewed)
 		copied.peers[i] = &q
 	}
 	return &copied
@@ -117,6 +117,11 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 		c.Incarnation(who)
 	}
 	c.Sequence(v.disk.Since)
+	c.Sequence(v.durable.Since)
+	c.Number(uint64(len(v.told)))
+	for _, who := range v.told {
+		c.Incarnation(who)
+	}
 	c.Sequence(v.membership.Sequence)
 	c.Ahead(v.quiet, now)
 	c.Ahead(v.pushAt, now)
@@ -138,7 +143,11 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 			}
 		}
 		c.Flag(false)
-		c.Among("renewal to "+id+" "+of, p.number)
+		c.Number(uint64(len(p.renewed)))
+		for _, r := range p.renewed {
+			c.Sequence(r.set)
+			c.Among("renewal to "+id+" "+of, r.number)
+		}
 		c.Sequence(p.folded)
 		c.Sequence(p.applied)
 		c.Sequence(p.behind)
@@ -254,6 +263,7 @@ func (a Answer) Describe(c *Canon) {
 	c.Rank("renewal "+of, a.Number)
 	c.Sequence(a.Set)
 	c.Flag(a.Granted)
+	c.Flag(a.Out)
 	c.Number(uint64(len(a.Votes)))
 	for _, v := range a.Votes {
 		c.Incarnation(v.Dead)

@@ -34,7 +34,7 @@ type Holder struct {
 	folded     uint64
 	applied    uint64
 	renewAt    Instant
-	votes      []Vote     // verified, by incarnation and voter: the newest of each
+	votes      []Vote     // verified, sorted by incarnation
 	progress   []Progress // by incarnation: the farthest that is known
 	resigned   bool
 	until      Instant // of the lease
@@ -121,7 +121,7 @@ func (h *Holder) Fold(now Instant, m Membership) HolderReady {
 		next := trackOf(newest)
 		h.next, h.renewAt = &next, now
 	}
-	h.votes = slices.DeleteFunc(h.votes, func(v Vote) bool { return m.IsOut(v.Dead) })
+	h.votes = KeepVotes(h.votes, m)
 	h.progress = slices.DeleteFunc(h.progress, func(p Progress) bool { return m.IsOut(p.Who) })
 	return h.finish(now)
 }
@@ -148,7 +148,9 @@ func (h *Holder) Answered(now Instant, a Answer) HolderReady {
 	}
 	h.heard[i].serial = a.Serial // the newest to arrive: a voter that has restarted counts from another number
 	for _, vote := range a.Votes {
-		h.take(vote)
+		if AddVote(&h.votes, vote, h.membership, h.verify) {
+			h.votesTaken++
+		}
 	}
 	for _, p := range a.Progress {
 		h.takeProgress(p)
@@ -174,20 +176,6 @@ func (h *Holder) tracks() []*track {
 		return []*track{&h.acting}
 	}
 	return []*track{&h.acting, h.next}
-}
-
-// take keeps a vote whose signature is its voter's. A vote under a newer set replaces the older one.
-func (h *Holder) take(vote Vote) {
-	i, found := slices.BinarySearchFunc(h.votes, vote, Vote.compare)
-	switch {
-	case found && h.votes[i].Set >= vote.Set, h.membership.IsOut(vote.Dead), !h.verify(vote):
-	case found:
-		h.votes[i] = vote
-		h.votesTaken++
-	default:
-		h.votes = slices.Insert(h.votes, i, vote)
-		h.votesTaken++
-	}
 }
 
 func (h *Holder) takeProgress(p Progress) {

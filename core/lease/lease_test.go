@@ -146,9 +146,20 @@ func (w *world) startVoter(v *hostedVoter) {
 	w.voterDid(v, v.machine.Fold(v.clock.at(w.now), w.members, nil))
 }
 
+// store makes a disk durable, sooner or later: not at all if the voter dies before.
+func (w *world) store(v *hostedVoter, disk VoterDisk) {
+	machine := v.machine
+	w.after(time.Duration(w.random.Int64N(int64(w.slow))), func() {
+		if v.machine == machine {
+			v.disk = disk
+			w.voterDid(v, machine.Persisted(v.clock.at(w.now), disk))
+		}
+	})
+}
+
 func (w *world) voterDid(v *hostedVoter, ready VoterReady) {
 	if ready.Persist != nil {
-		v.disk = *ready.Persist
+		w.store(v, *ready.Persist)
 	}
 	for _, a := range ready.Answers {
 		for _, n := range w.nodes {

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -90,6 +91,7 @@ type Answer struct {
 	Number   uint64 // of the renewal that it answers; 0 for none
 	Set      uint64 // of that renewal
 	Granted  bool   // the voter promises; else it only says that it hears
+	Out      bool   // the incarnation is out by the log
 	Votes    []Vote
 	Progress []Progress // what has changed since what the node is known to have heard
 }
@@ -127,10 +129,33 @@ type Vote struct {
 }
 
 func (a Vote) compare(b Vote) int {
-	if c := a.Dead.Compare(b.Dead); c != 0 {
-		return c
+	return cmp.Or(a.Dead.Compare(b.Dead), strings.Compare(a.Voter, b.Voter), cmp.Compare(a.Set, b.Set))
+}
+
+// AddVote adds a vote to sorted ones, unless it is there, its incarnation is out or no set in force is as old as its set: a proof
+// under the set before counts until the change is settled, although its voters have signed anew. It reports whether it was added.
+func AddVote(votes *[]Vote, vote Vote, m Membership, verify func(Vote) bool) bool {
+	i, found := slices.BinarySearchFunc(*votes, vote, Vote.compare)
+	if found || !m.needs(vote) || !verify(vote) {
+		return false
 	}
-	return strings.Compare(a.Voter, b.Voter)
+	*votes = slices.Insert(*votes, i, vote)
+	return true
+}
+
+// KeepVotes leaves the votes that may still count.
+func KeepVotes(votes []Vote, m Membership) []Vote {
+	return slices.DeleteFunc(votes, func(v Vote) bool { return !m.needs(v) })
+}
+
+func (m Membership) needs(v Vote) bool { return !m.IsOut(v.Dead) && v.Set >= m.oldestSet() }
+
+// oldestSet is the version of the oldest set in force.
+func (m Membership) oldestSet() uint64 {
+	if m.Before.Version > 0 {
+		return m.Before.Version
+	}
+	return m.Now.Version
 }
 
 // IsSigned tells whether a vote is signed by a voter of a set that a ledger knows.

@@ -59,6 +59,15 @@ func TestGrantsOfDifferentSetsNeverAddUp(t *testing.T) {
 	}
 }
 
+// folds lets a voter fold and gives it a disk that is done at once.
+func folds(v *Voter, m Membership, replaced []Replaced) VoterReady {
+	ready := v.Fold(start, m, replaced)
+	if ready.Persist != nil {
+		v.Persisted(start, *ready.Persist)
+	}
+	return ready
+}
+
 func testVoter(disk VoterDisk) *Voter {
 	return NewVoter(disk, Default, func([]byte) []byte { return nil }, VoterStart{Now: start})
 }
@@ -74,12 +83,12 @@ func granted(v *Voter, who Incarnation, set uint64, at Instant, lease time.Durat
 
 func TestARestartedVoterDoesNothingBeforeItHasFoldedAsFarAsBefore(t *testing.T) {
 	v := testVoter(VoterDisk{Voter: "a", Log: "log"})
-	ready := v.Fold(start, memberships(9, setOfThree(8)), nil)
+	ready := folds(v, memberships(9, setOfThree(8)), nil)
 	if ready.Persist == nil || ready.Persist.Since != 8 {
 		t.Fatalf("a voter notes the set that it acts under: %+v", ready.Persist)
 	}
 	again := testVoter(*ready.Persist)
-	again.Fold(start, memberships(7, VoterSet{4, []string{"a"}}), nil)
+	folds(again, memberships(7, VoterSet{4, []string{"a"}}), nil)
 	if granted(again, one, 4, start, Default.Lease) {
 		t.Error("it grants under a set that it had left behind")
 	}
@@ -99,14 +108,14 @@ func TestARestartedVoterDoesNothingBeforeItHasFoldedAsFarAsBefore(t *testing.T) 
 // the same number at each start would come by it, and take the node for one that hears.
 func TestWhatANodeHeardOfAnEarlierProcessProvesNothing(t *testing.T) {
 	before := testVoter(VoterDisk{Voter: "a", Log: "log"})
-	before.Fold(start, memberships(9, setOfThree(4)), nil)
+	folds(before, memberships(9, setOfThree(4)), nil)
 	renew := Renew{Log: "log", Set: 4, From: one, Lease: Default.Lease}
 	for range 3 {
 		renew.Number++
 		renew.Heard = before.Renewed(start, renew).Answers[0].Serial
 	}
 	again := NewVoter(VoterDisk{Voter: "a", Log: "log"}, Default, nil, VoterStart{Now: start, Serial: 1 << 32})
-	again.Fold(start, memberships(9, setOfThree(4)), nil)
+	folds(again, memberships(9, setOfThree(4)), nil)
 	for range 9 {
 		renew.Number++
 		if again.Renewed(start, renew).Answers[0].Granted {
@@ -118,7 +127,7 @@ func TestWhatANodeHeardOfAnEarlierProcessProvesNothing(t *testing.T) {
 func TestWhatIsNotGranted(t *testing.T) {
 	fresh := func() *Voter {
 		v := testVoter(VoterDisk{Voter: "a", Log: "log"})
-		v.Fold(start, memberships(9, setOfThree(4)), nil)
+		folds(v, memberships(9, setOfThree(4)), nil)
 		return v
 	}
 	if !granted(fresh(), one, 4, start, Default.Lease) {
@@ -147,7 +156,7 @@ func TestWhatIsNotGranted(t *testing.T) {
 
 func TestAGreetingIsAnsweredAndPromisesNothing(t *testing.T) {
 	v := testVoter(VoterDisk{Voter: "a", Log: "log"})
-	v.Fold(start, memberships(9, setOfThree(4)), nil)
+	folds(v, memberships(9, setOfThree(4)), nil)
 	ready := v.Renewed(start, Renew{Log: "log", From: Incarnation{Node: other.Node}, Number: 1, Set: 4})
 	if len(ready.Answers) != 1 || ready.Answers[0].Granted || ready.Answers[0].Number != 1 || len(v.peers) != 2 {
 		t.Errorf("%+v", ready)
@@ -170,7 +179,7 @@ func TestALateNodeIsRefusedOnlyIfItHoldsOthersUp(t *testing.T) {
 		m := memberships(9, setOfThree(4))
 		third := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 3}), Join: 7}
 		m.Live = append(m.Live, third)
-		v.Fold(start, m, test.replaced)
+		folds(v, m, test.replaced)
 		for i, who := range []Incarnation{other, third} {
 			v.Renewed(after-2, Renew{Log: "log", Set: 4, From: who, Number: uint64(i + 1), Applied: test.others})
 		}

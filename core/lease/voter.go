@@ -17,8 +17,8 @@ type VoterDisk struct {
 	Dead  []Incarnation // those that it voted against and that the log has not put out yet, sorted
 }
 
-// VoterReady is what a voter's shell must do, in this order: make Persist durable; then send the rest, each message at
-// most once and in any order; and call Wake at the instant.
+// VoterReady is what a voter's shell must do: send each message at most once, in any order; call Wake at the instant; and make
+// Persist durable, one after the other or only the newest, and say so by Persisted. Nothing else waits for the disk.
 type VoterReady struct {
 	Persist *VoterDisk // nil: as it is
 	Answers []Answer   // each to the node of its incarnation
@@ -30,7 +30,10 @@ type VoterReady struct {
 type Voter struct {
 	timing      Timing
 	sign        func(message []byte) []byte
-	disk        VoterDisk
+	disk        VoterDisk     // as it is to be
+	durable     VoterDisk     // as it is known to be
+	told        []Incarnation // of those voted against, whose votes are durable
+	newlyTold   bool
 	firstSerial uint64
 	membership  Membership
 	peers       []*peer // by incarnation: those that are not out, as far as is known
@@ -51,8 +54,8 @@ type peer struct {
 	live     bool    // by the log: it has joined and is not out
 	voted    bool
 	resigned bool
-	suspects []suspicion // by voter
-	number   uint64      // of its last renewal
+	suspects []suspicion    // by voter
+	renewed  []renewedUnder // its last renewals, by set
 	folded   uint64
 	applied  uint64
 	changed  uint64 // the count of changes when its progress last changed
@@ -66,6 +69,9 @@ type peer struct {
 	behind, newest uint64
 	behindSince    Instant
 }
+
+// renewedUnder is the number of the newest renewal under a set. Those of two sets overtake each other on their way.
+type renewedUnder struct{ set, number uint64 }
 
 type suspicion struct {
 	voter string
@@ -94,7 +100,7 @@ type VoterStart struct {
 func NewVoter(disk VoterDisk, timing Timing, sign func(message []byte) []byte, start VoterStart) *Voter {
 	now := start.Now
 	v := &Voter{
-		timing: timing, sign: sign, disk: disk, firstSerial: start.Serial, quiet: now, heardNode: now,
+		timing: timing, sign: sign, disk: disk, durable: disk, told: disk.Dead, firstSerial: start.Serial, quiet: now, heardNode: now,
 		pushAt: Never, wordAt: Never, wake: Never,
 	}
 	if start.Fresh {
@@ -126,6 +132,7 @@ func (v *Voter) Fold(now Instant, m Membership, replaced []Replaced) VoterReady 
 	v.peers = slices.DeleteFunc(v.peers, func(p *peer) bool { return m.IsOut(p.who) })
 	for _, p := range v.peers {
 		p.live = m.isLive(p.who)
+		p.forgetSets(m)
 	}
 	for _, r := range replaced {
 		if p, known := v.peer(r.Who); known {
@@ -137,13 +144,31 @@ func (v *Voter) Fold(now Instant, m Membership, replaced []Replaced) VoterReady 
 	if len(v.disk.Dead) != len(before.Dead) { // never to be granted anything by a fold that ends before
 		v.disk.Since = max(v.disk.Since, m.Sequence)
 	}
-	if _, votes := v.votingSet(); votes {
+	if v.isMember() {
 		v.disk.Since = max(v.disk.Since, m.Now.Version)
 	}
+	v.tell()
 	if v.disk.Since != before.Since || len(v.disk.Dead) != len(before.Dead) {
 		v.persist(ready)
 	}
 	return v.finish(now, ready)
+}
+
+// Persisted takes note that a disk that was to be made durable is so: its votes may be told, and its sets acted under.
+func (v *Voter) Persisted(now Instant, disk VoterDisk) VoterReady {
+	v.begin(now)
+	if disk.Log == v.disk.Log {
+		v.durable = disk
+		v.tell()
+	}
+	return v.finish(now, &VoterReady{})
+}
+
+// tell gathers the votes that are durable and that the log lacks.
+func (v *Voter) tell() {
+	told := slices.DeleteFunc(slices.Clone(v.disk.Dead), func(who Incarnation) bool { return !slices.Contains(v.durable.Dead, who) })
+	v.newlyTold = slices.ContainsFunc(told, func(who Incarnation) bool { return !slices.Contains(v.told, who) })
+	v.told = told
 }
 
 // Renewed takes a node's renewal and answers it. What extends no promise is heard, and no more: a renewal of one that
@@ -162,14 +187,15 @@ func (v *Voter) Renewed(now Instant, m Renew) VoterReady {
 		return v.finish(now, ready)
 	case !known && v.membership.IsOut(m.From):
 		v.heardNode = now
+		ready.Answers = append(ready.Answers, Answer{Log: v.disk.Log, Voter: v.disk.Voter, To: m.From, Number: m.Number, Out: true})
 		return v.finish(now, ready)
 	case !known:
 		p = v.add(m.From, now)
-	case m.Number <= p.number:
+	}
+	if !p.isNews(m) {
 		return v.finish(now, ready) // late or doubled
 	}
 	v.heardNode = now
-	p.number = m.Number
 	v.progressed(now, p, m)
 	fresh := p.heardBack(now, m.Heard, v.timing)
 	granted := fresh && m.Lease <= v.timing.Lease && v.mayGrant(now, p, m.Set)
@@ -178,6 +204,28 @@ func (v *Voter) Renewed(now Instant, m Renew) VoterReady {
 	}
 	ready.Answers = append(ready.Answers, v.answer(now, p, Answer{Number: m.Number, Set: m.Set, Granted: granted}))
 	return v.finish(now, ready)
+}
+
+// isNews takes note of a renewal's number, and tells whether it is newer than all before it under its set.
+func (p *peer) isNews(m Renew) bool {
+	i := slices.IndexFunc(p.renewed, func(r renewedUnder) bool { return r.set >= m.Set })
+	switch {
+	case i < 0:
+		i = len(p.renewed)
+		fallthrough
+	case p.renewed[i].set > m.Set:
+		p.renewed = slices.Insert(p.renewed, i, renewedUnder{m.Set, m.Number})
+	case m.Number <= p.renewed[i].number:
+		return false
+	default:
+		p.renewed[i].number = m.Number
+	}
+	return true
+}
+
+// forgetSets forgets the numbers of renewals under sets that are not in force any more.
+func (p *peer) forgetSets(m Membership) {
+	p.renewed = slices.DeleteFunc(p.renewed, func(r renewedUnder) bool { return r.set < m.oldestSet() })
 }
 
 func (v *Voter) progressed(now Instant, p *peer, m Renew) {
@@ -207,7 +255,7 @@ func (p *peer) heardBack(now Instant, serial uint64, timing Timing) bool {
 
 func (v *Voter) mayGrant(now Instant, p *peer, version uint64) bool {
 	set, inForce := v.membership.set(version)
-	return inForce && set.Has(v.disk.Voter) && v.acts(now) && !p.voted && !p.resigned && !v.holdsUp(now, p)
+	return inForce && v.actsUnder(set) && v.acts(now) && !p.voted && !p.resigned && !v.holdsUp(now, p)
 }
 
 // acts tells whether the voter takes part: it has folded again what it had folded when it last wrote its disk.
@@ -217,10 +265,21 @@ func (v *Voter) acts(now Instant) bool {
 
 func (v *Voter) hasFolded() bool { return v.membership.Sequence >= v.disk.Since }
 
-// votingSet is the set under which the voter votes: the newest that it is a member of.
+// isMember tells whether the voter is of a set in force.
+func (v *Voter) isMember() bool {
+	m := v.membership
+	return m.Now.Has(v.disk.Voter) || m.Before.Has(v.disk.Voter)
+}
+
+// actsUnder tells whether the voter is of a set and will know of it after a restart.
+func (v *Voter) actsUnder(set VoterSet) bool {
+	return set.Version > 0 && set.Version <= v.durable.Since && set.Has(v.disk.Voter)
+}
+
+// votingSet is the set under which the voter votes: the newest that it acts under.
 func (v *Voter) votingSet() (VoterSet, bool) {
 	for _, set := range []VoterSet{v.membership.Now, v.membership.Before} {
-		if set.Version > 0 && set.Has(v.disk.Voter) {
+		if v.actsUnder(set) {
 			return set, true
 		}
 	}
@@ -256,7 +315,7 @@ func (v *Voter) Resigned(now Instant, r Resign) VoterReady {
 // heartbeats.
 func (v *Voter) begin(now Instant) {
 	if now.Since(v.heardNode) >= v.timing.Lease {
-		v.extend(now.Add(v.timing.promised()))
+		v.extend(v.promise(now))
 		return
 	}
 	if v.wake != Never && now.Since(v.wake) > v.timing.Heartbeat/10 {
@@ -275,7 +334,11 @@ func (v *Voter) extend(until Instant) {
 // finish votes, and gathers what is due to be said.
 func (v *Voter) finish(now Instant, ready *VoterReady) VoterReady {
 	accuses, _ := v.look(now)
-	news := accuses && v.vote(now, ready)
+	if accuses {
+		v.vote(now, ready)
+	}
+	news := v.newlyTold
+	v.newlyTold = false
 	if now >= v.pushAt || news {
 		v.push(now, ready, news)
 	}
@@ -288,7 +351,7 @@ func (v *Voter) finish(now Instant, ready *VoterReady) VoterReady {
 		v.wordAt = Never
 	case news || v.wordAt == Never || now >= v.wordAt:
 		ready.Word = &Word{
-			Log: v.disk.Log, Voter: v.disk.Voter, Set: v.membership.Now.Version, Applied: v.applied(),
+			Log: v.disk.Log, Voter: v.disk.Voter, Set: v.newestSet(), Applied: v.applied(),
 			Suspects: suspects, Votes: v.votes(),
 		}
 		v.wordAt = now.Add(v.timing.Heartbeat)
@@ -325,7 +388,7 @@ func (v *Voter) push(now Instant, ready *VoterReady, vote bool) {
 			continue
 		}
 		answered := slices.ContainsFunc(ready.Answers, func(a Answer) bool { return a.To == p.who })
-		if p.number > 0 && (vote || p.told < v.changes && !answered) {
+		if len(p.renewed) > 0 && (vote || p.told < v.changes && !answered) {
 			ready.Answers = append(ready.Answers, v.answer(now, p, Answer{}))
 		}
 	}
@@ -345,12 +408,13 @@ func (v *Voter) suspects(now Instant) (all []Incarnation) {
 }
 
 // vote votes against those whose promise has ended, while a majority of the set suspects them; against who resigned, at
-// once. It reports whether there is a new vote.
-func (v *Voter) vote(now Instant, ready *VoterReady) (news bool) {
+// once. A vote is told when it is durable.
+func (v *Voter) vote(now Instant, ready *VoterReady) {
 	set, votes := v.votingSet()
 	if !votes || !v.acts(now) {
-		return false
+		return
 	}
+	news := false
 	for _, p := range v.peers {
 		if p.voted || !p.live {
 			continue
@@ -365,7 +429,6 @@ func (v *Voter) vote(now Instant, ready *VoterReady) (news bool) {
 		slices.SortFunc(v.disk.Dead, Incarnation.Compare)
 		v.persist(ready)
 	}
-	return news
 }
 
 // suspecting counts the members of a set that suspect an incarnation, this voter among them.
@@ -390,16 +453,24 @@ func (v *Voter) votes() []Vote {
 	if !ok || !v.hasFolded() {
 		return nil
 	}
-	same := v.signedSet == set.Version && slices.EqualFunc(v.signed, v.disk.Dead, func(s Vote, who Incarnation) bool { return s.Dead == who })
+	same := v.signedSet == set.Version && slices.EqualFunc(v.signed, v.told, func(s Vote, who Incarnation) bool { return s.Dead == who })
 	if same {
 		return v.signed
 	}
 	v.signed, v.signedSet = nil, set.Version
-	for _, who := range v.disk.Dead {
+	for _, who := range v.told {
 		message := event.VoteMessage(v.disk.Log, who.Node, who.Join, set.Version)
 		v.signed = append(v.signed, Vote{Voter: v.disk.Voter, Set: set.Version, Dead: who, Signature: v.sign(message)})
 	}
 	return v.signed
+}
+
+// newestSet is the version of the newest set that the voter has folded, and if it acts under sets the newest of those.
+func (v *Voter) newestSet() uint64 {
+	if set, votes := v.votingSet(); votes || v.isMember() {
+		return set.Version
+	}
+	return v.membership.Now.Version
 }
 
 // applied is what every incarnation that is not out has acted upon at least.
@@ -444,9 +515,12 @@ func (v *Voter) peer(who Incarnation) (*peer, bool) {
 	return v.peers[i], true
 }
 
+// promise is the end of a promise that is given now. One of a voter that grants nothing yet lasts as long after its quiet.
+func (v *Voter) promise(now Instant) Instant { return max(now, v.quiet).Add(v.timing.promised()) }
+
 // add begins to promise to an incarnation that the voter hears of for the first time.
 func (v *Voter) add(who Incarnation, now Instant) *peer {
-	p := &peer{who: who, until: now.Add(v.timing.promised()), serial: v.firstSerial}
+	p := &peer{who: who, until: v.promise(now), serial: v.firstSerial}
 	i, _ := slices.BinarySearchFunc(v.peers, who, func(p *peer, who Incarnation) int { return p.who.Compare(who) })
 	v.peers = slices.Insert(v.peers, i, p)
 	return p

@@ -187,10 +187,13 @@ const (
 )
 
 // New makes the machine of a process that starts, on a log that it reads from its first fact. Disk is what the process before it
-// on this host has left; that one is gone, and its responder with it.
+// on this host has left; if the host was not booted since, that one is gone, and its responder with it.
 func New(identity Identity, timing lease.Timing, logID string, disk Disk) *Machine {
 	if disk.Log != logID {
 		disk = Disk{Log: logID}
+	}
+	if disk.Boot != identity.Boot { // a copy of the host may run elsewhere: nothing is known of who acts there
+		disk.Incarnations = nil
 	}
 	return &Machine{
 		identity: identity, timing: timing, disk: disk, ledger: ledger.New(logID), wake: lease.Never, holderWake: lease.Never,
@@ -362,6 +365,10 @@ func (m *Machine) answered(a lease.Answer) {
 		return
 	}
 	if m.holder == nil || a.To != m.me {
+		return
+	}
+	if a.Out {
+		m.end("a voter has read that it is out")
 		return
 	}
 	m.held(m.holder.Answered(m.now, a))

@@ -107,9 +107,6 @@ func (w *changes) startVoter(i int) {
 func (w *changes) voterDid(i int, ready lease.VoterReady, links []bool) {
 	v := &w.voters[i]
 	v.wake = ready.Wake
-	if ready.Persist != nil {
-		v.disk = *ready.Persist
-	}
 	if ready.Word != nil {
 		w.cast(ready.Word.Votes)
 		w.controller.Heard(*ready.Word)
@@ -127,6 +124,10 @@ func (w *changes) voterDid(i int, ready lease.VoterReady, links []bool) {
 			}
 			w.nodeDid(w.holder.Answered(w.now, a), links)
 		}
+	}
+	if ready.Persist != nil {
+		v.disk = *ready.Persist
+		w.voterDid(i, v.machine.Persisted(w.now, v.disk), links)
 	}
 }
 

@@ -111,9 +111,6 @@ func (w *leases) start(i int) {
 func (w *leases) voterDid(i int, ready lease.VoterReady) {
 	v := &w.voters[i]
 	v.wake = ready.Wake
-	if ready.Persist != nil {
-		v.disk = *ready.Persist
-	}
 	for _, a := range ready.Answers {
 		if a.To == leaseNode {
 			v.answer = &a
@@ -125,6 +122,10 @@ func (w *leases) voterDid(i int, ready lease.VoterReady) {
 				w.voters[j].words[i] = ready.Word
 			}
 		}
+	}
+	if ready.Persist != nil {
+		v.disk = *ready.Persist
+		w.voterDid(i, v.machine.Persisted(w.voterClock(), v.disk))
 	}
 }
 

@@ -153,9 +153,6 @@ func (w *quorum) link(node int, voter string) (v int, carries bool) {
 func (w *quorum) voterDid(v int, ready lease.VoterReady) {
 	voter := &w.voters[v]
 	voter.wake = ready.Wake
-	if ready.Persist != nil {
-		voter.disk = *ready.Persist
-	}
 	for _, a := range ready.Answers {
 		for i := range w.nodes {
 			if _, carries := w.link(i, voter.id); carries && exploredNode(i) == a.To.Node {
@@ -169,6 +166,10 @@ func (w *quorum) voterDid(v int, ready lease.VoterReady) {
 				w.due = append(w.due, func() { w.voterDid(other, w.voters[other].machine.Heard(w.now, *ready.Word)) })
 			}
 		}
+	}
+	if ready.Persist != nil {
+		voter.disk = *ready.Persist
+		w.voterDid(v, voter.machine.Persisted(w.now, voter.disk))
 	}
 }
 

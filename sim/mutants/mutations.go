@@ -8,19 +8,18 @@ type mutation struct {
 }
 
 const (
-	timeFile         = "core/lease/time.go"
-	voterFile        = "core/lease/voter.go"
-	holderFile       = "core/lease/holder.go"
-	controllerFile   = "core/control/controller.go"
-	votersFile       = "core/ledger/voters.go"
-	nodesFile        = "core/ledger/nodes.go"
-	claimsFile       = "core/node/claims.go"
-	announceFile     = "core/node/announce.go"
-	machineFile      = "core/node/machine.go"
-	joinFile         = "core/node/join.go"
-	framesFile       = "core/node/frames.go"
-	successionFile   = "core/ledger/succession.go"
-	voterProcessFile = "sim/voterprocess.go"
+	timeFile       = "core/lease/time.go"
+	voterFile      = "core/lease/voter.go"
+	holderFile     = "core/lease/holder.go"
+	controllerFile = "core/control/controller.go"
+	votersFile     = "core/ledger/voters.go"
+	nodesFile      = "core/ledger/nodes.go"
+	claimsFile     = "core/node/claims.go"
+	announceFile   = "core/node/announce.go"
+	machineFile    = "core/node/machine.go"
+	joinFile       = "core/node/join.go"
+	framesFile     = "core/node/frames.go"
+	successionFile = "core/ledger/succession.go"
 )
 
 // Not among them, because the code around them makes up for their loss: that a node looks for its incarnation in a list and not for
@@ -32,7 +31,7 @@ var mutations = []mutation{
 	{"a promise ends early", timeFile, "return t.Lease + t.Lease/rateError", "return t.Lease - 2*t.Lease/rateError"},
 	{"a voter forgets its votes at a restart", voterFile, "v.peers = append(v.peers, &peer{who: who, voted: true, serial: start.Serial})", "_ = who"},
 	{"a voter grants after it has voted", voterFile, "v.acts(now) && !p.voted &&", "v.acts(now) &&"},
-	{"a voter does not promise when it starts", voterFile, "p := &peer{who: who, until: now.Add(v.timing.promised()), ", "p := &peer{who: who, until: now, "},
+	{"a voter does not promise when it starts", voterFile, "p := &peer{who: who, until: v.promise(now), ", "p := &peer{who: who, until: now, "},
 	{"a voter promises from a renewal that it does not grant under", voterFile, "p.until = max(p.until, now.Add(v.timing.promised()))", "_ = p"},
 	{"a voter counts its answers from the same number at each start", voterFile, "serial: v.firstSerial}", "serial: 0}"},
 	{"a restarted voter acts before it has folded again", voterFile, "return v.membership.Sequence >= v.disk.Since", "return true"},
@@ -50,6 +49,7 @@ var mutations = []mutation{
 	{"a join puts the older incarnation out", nodesFile, "\t\tf.linger(n)\n", ""},
 	{"the same join again is another incarnation", nodesFile, "case n.status == nodeJoined && n.startID == e.StartID:", "case n.status == nodeJoined && n.startID == e.StartID && n.startID == \"\":"},
 	{"a node that is out goes on", machineFile, "if m.phase == running && m.membership.IsOut(m.me) {", "if false {"},
+	{"a copy of a host speaks for the original", machineFile, "if disk.Boot != identity.Boot {", "if false {"},
 	// Who may announce.
 	{"a standby announces beside its owner", announceFile, "return version, !slices.ContainsFunc(list[:at], func(who lease.Incarnation) bool { return !m.isOut(who) })", "return version, true"},
 	{"rule 3 is left out", announceFile, "if at < 0 || m.claims.isPending(a) {", "if at < 0 {"},
@@ -71,7 +71,8 @@ var mutations = []mutation{
 	{"a node that holds an address announces it", framesFile, "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Probe)", "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Announce)"},
 	{"a responder may answer beyond the lease", announceFile, "\t\tm.until = until\n", "\t\tm.until = until.Add(m.timing.Lease)\n"},
 	// What else leases and lists are for.
-	{"a vote is sent before it is durable", voterProcessFile, "p.sync(func() { p.save(*ready.Persist) }, func() { p.send(ready) })", "p.send(ready)\n\t\tp.sync(func() { p.save(*ready.Persist) }, func() {})"},
+	{"a vote is sent before it is durable", voterFile, "return !slices.Contains(v.durable.Dead, who) })", "return false })"},
+	{"a voter acts under a set that its disk does not name yet", voterFile, "set.Version <= v.durable.Since &&", ""},
 	{"a lease counts from the answer", holderFile, "\tif a.Granted {\n\t\th.granted(a)", "\tif a.Granted {\n\t\tfor i := range h.sentAt {\n\t\t\tif h.sentAt[i].number == a.Number {\n\t\t\t\th.sentAt[i].at = now\n\t\t\t}\n\t\t}\n\t\th.granted(a)"},
 	{"a node that returns takes addresses over", successionFile, "if s.rules < rulesStandbyInsertion || len(list) < 2 {\n\t\treturn len(list)", "if s.rules < rulesStandbyInsertion || len(list) < 2 {\n\t\treturn 0"},
 	{"the last standby is promoted", successionFile, "survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)", "survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)\n\t\t\tif len(survivors[i]) > 0 && survivors[i][0] != a.list[0] {\n\t\t\t\tslices.Reverse(survivors[i])\n\t\t\t}"},
