@@ -326,6 +326,8 @@ func (a *Audit) Converged() string {
 				return r.name + " follows no log"
 			case r.ledger.Sequence() != head:
 				return fmt.Sprintf("%s has folded %d of %d facts", r.name, r.ledger.Sequence(), head)
+			case r.ledger.Digest() != digest && r.name == "node/"+h.Name && h.isWrong:
+				return r.name + " has read a fact wrong"
 			case r.ledger.Digest() != digest:
 				a.violate("replay", "%s at %d has another ledger than the log", r.name, head)
 				return r.name + " has another ledger"

@@ -162,6 +162,13 @@ func (w *World) SlowDisk(h *Host, d time.Duration) {
 	h.diskDelay = d
 }
 
+// CorruptLedger lets a host's agent read the next fact wrong, as when a bit of its memory flips: what it announces by a wrong ledger is beyond
+// what is promised, until it is found out.
+func (w *World) CorruptLedger(h *Host) {
+	h.corrupt = true
+	w.Broken = append(w.Broken, h.Name+" has read a fact wrong")
+}
+
 // Clone starts a copy of a host, as when a virtual machine is restored from a copy while it runs: the same address, identity and
 // disk, another kernel and another MAC.
 func (w *World) Clone(h *Host) *Host {

@@ -45,6 +45,8 @@ type Host struct {
 	stuck       bool              // it met rules that its programs do not know, and has said so
 	stall       time.Duration     // what its agent sends leaves it that much later
 	diskDelay   time.Duration     // more that a sync takes
+	corrupt     bool              // the next fact that its agent folds is read wrong
+	isWrong     bool              // its agent has read one wrong
 	clone       bool              // of a host with the same address and disk
 	rules       uint64            // the highest number of rules that its programs know
 }
@@ -95,6 +97,16 @@ func (h *Host) reads(s *ledger.State, e log.Entry) bool {
 		h.world.tell(h.Name, trace.Note{Kind: trace.Refused, Sequence: e.Sequence, Text: err.Error()})
 	}
 	return err == nil
+}
+
+// asRead is a fact as the host's agent reads it.
+func (h *Host) asRead(e log.Entry) log.Entry {
+	if h.corrupt {
+		h.corrupt, h.isWrong = false, true
+		h.world.fault(h.Name, fmt.Sprintf("reads fact %d wrong", e.Sequence))
+		e.Data = []byte("{}")
+	}
+	return e
 }
 
 // wakeup is a process's timer: set again and again, mostly to later, it has one event in the kernel at a time.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"viplog/core/event"
 	"viplog/core/lease"
@@ -34,6 +35,7 @@ type responder struct {
 func (h *Host) startNode() {
 	w := h.world
 	h.starts++
+	h.isWrong = false
 	p := &nodeProcess{process: process{host: h, name: h.Name}, responder: responder{served: map[netip.Addr]bool{}}}
 	p.timer = wakeup{host: h, wake: func() { p.do(func() { p.step(node.Woken{}) }) }}
 	h.node = p
@@ -60,6 +62,7 @@ func (p *nodeProcess) open() {
 			Boot: h.boot(), Start: fmt.Sprintf("%s-%d", h.Name, h.starts),
 		}
 		p.machine = node.New(identity, h.world.options.Timing, head.ID, h.nodeDisk)
+		p.machine.DigestsEvery(h.world.options.Digests)
 		p.machine.Ledger().FoldAs(h.binary())
 		p.proposer.folded = foldedOf(p.ledger)
 		p.do(func() { p.step(node.Linked{Interfaces: h.interfaces()}) })
@@ -79,7 +82,7 @@ func (p *nodeProcess) follower() follower {
 	return follower{
 		process: &p.process, log: p.log, ledger: p.ledger,
 		restored: func(s *ledger.State) { p.step(node.Restored{Ledger: s}) },
-		fold:     func(e log.Entry) { p.step(node.Folded{Entries: []log.Entry{e}}) },
+		fold:     func(e log.Entry) { p.step(node.Folded{Entries: []log.Entry{p.host.asRead(e)}}) },
 		replaced: func() {
 			p.step(node.LogReplaced{})
 			p.machine = nil
@@ -132,9 +135,23 @@ func (p *nodeProcess) perform(ready node.Ready) {
 		p.readHead()
 	}
 	p.timer.set(ready.Wake)
-	if ready.Left {
-		p.host.stopNode()
+	if ready.Digest != nil {
+		p.digest(ready.Digest)
 	}
+	switch {
+	case ready.Left:
+		p.host.stopNode()
+	case ready.Refold:
+		p.host.stopNode()
+		p.host.startNode()
+	}
+}
+
+// digestTakes is how long the digest of a small ledger takes in the background.
+const digestTakes = time.Millisecond
+
+func (p *nodeProcess) digest(s *ledger.State) {
+	p.host.world.After(digestTakes, func() { p.do(func() { p.step(node.Digested{Digest: lease.DigestOf(s)}) }) })
 }
 
 func (p *nodeProcess) readHead() {

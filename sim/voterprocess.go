@@ -17,6 +17,7 @@ type voterProcess struct {
 	process
 	machine *lease.VotingReplica
 	log     LogClient
+	doubted []lease.Incarnation
 	next    *lease.VoterDisk // that is to be stored when the disk is free, nil for none
 }
 
@@ -55,6 +56,7 @@ func (p *voterProcess) open() {
 		p.machine = lease.NewVotingReplica(h.voterDisk, h.world.options.Timing, sign, lease.VoterStart{
 			Now: h.now(), Serial: uint64(h.voterStarts) << 32, Fresh: fresh,
 		})
+		p.machine.DigestsEvery(h.world.options.Digests)
 		p.machine.Ledger.FoldAs(h.binary())
 		p.do(func() { p.perform(p.machine.Wake(h.now())) })
 		p.follower().follow(h.world.snapshotFor(head))
@@ -82,6 +84,10 @@ func (p *voterProcess) follower() follower {
 
 func (p *voterProcess) perform(ready lease.VoterReady) {
 	p.send(ready)
+	p.doubt()
+	if ready.Digest != nil {
+		p.digest(ready.Digest)
+	}
 	switch {
 	case ready.Persist == nil:
 	case p.saving != nil:
@@ -89,6 +95,28 @@ func (p *voterProcess) perform(ready lease.VoterReady) {
 	default:
 		p.store(*ready.Persist)
 	}
+}
+
+func (p *voterProcess) digest(s *ledger.State) {
+	machine := p.machine
+	p.host.world.After(digestTakes, func() {
+		p.do(func() {
+			if p.machine == machine {
+				p.perform(machine.Digested(p.host.now(), lease.DigestOf(s)))
+			}
+		})
+	})
+}
+
+// doubt says whose ledger is newly found to be another.
+func (p *voterProcess) doubt() {
+	doubted := p.machine.Doubted()
+	for _, who := range doubted {
+		if !contains(p.doubted, who) {
+			p.host.world.tell("voter/"+p.host.Name, trace.Note{Kind: trace.Doubted, Address: who.Node, Sequence: who.Join})
+		}
+	}
+	p.doubted = doubted
 }
 
 // store makes a disk durable while the voter goes on, and then the newest that it was told to meanwhile.

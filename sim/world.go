@@ -35,6 +35,7 @@ type Options struct {
 	Drift   bool         // clocks run at rates of their own, and not together
 	Disk    stream.Range // how long a sync takes
 	Link    stream.Range // how long a datagram takes
+	Digests uint64       // facts between two digests of a ledger; 0: lease.DigestEvery
 	Notes   func(trace.Record)
 }
 
@@ -64,6 +65,9 @@ func (o Options) Defaults() Options {
 	}
 	if o.Timing == (lease.Timing{}) {
 		o.Timing = lease.Default
+	}
+	if o.Digests == 0 {
+		o.Digests = lease.DigestEvery
 	}
 	if o.Disk == (stream.Range{}) {
 		o.Disk = stream.Range{From: 200 * time.Microsecond, To: 2 * time.Millisecond}

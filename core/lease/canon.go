@@ -91,6 +91,14 @@ func (c *Canon) Ahead(i, now Instant) {
 // Sequence writes the place of a fact in the log. They compare with each other only.
 func (c *Canon) Sequence(n uint64) { c.Rank("sequence", n) }
 
+// Digest writes a digest.
+func (c *Canon) Digest(d Digest) {
+	c.Sequence(d.Sequence)
+	if d.Sequence > 0 {
+		c.Text(string(d.Sum[:]))
+	}
+}
+
 // Incarnation writes who it is.
 func (c *Canon) Incarnation(i Incarnation) {
 	c.Text(string(i.Node.AsSlice()))
@@ -100,6 +108,7 @@ func (c *Canon) Incarnation(i Incarnation) {
 // Clone makes an independent copy.
 func (v *Voter) Clone() *Voter {
 	copied := *v
+	copied.digests = slices.Clone(v.digests)
 	copied.peers = make([]*peer, len(v.peers))
 	for i, p := range v.peers {
 		q := *p
@@ -128,6 +137,16 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 	c.Ahead(v.wordAt, now)
 	c.Ahead(v.wake, now)
 	c.Ahead(v.heardNode.Add(v.timing.Lease), now)
+	c.Digest(v.digest)
+	for _, s := range v.digests {
+		if s.until > now {
+			c.Flag(true)
+			c.Text(s.voter)
+			c.Digest(s.digest)
+			c.Ahead(s.until, now)
+		}
+	}
+	c.Flag(false)
 	c.Number(uint64(len(v.peers)))
 	for _, p := range v.peers {
 		of := string(p.who.Node.AsSlice())
@@ -150,6 +169,7 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 		}
 		c.Sequence(p.folded)
 		c.Sequence(p.applied)
+		c.Digest(p.digest)
 		c.Sequence(p.behind)
 		if p.behind > 0 {
 			c.Sequence(p.newest)
@@ -228,6 +248,7 @@ func (h *Holder) DescribeKnown(c *Canon) {
 	c.Incarnation(h.who)
 	c.Sequence(h.folded)
 	c.Sequence(h.applied)
+	c.Digest(h.digest)
 	c.Number(uint64(len(h.votes)))
 	for _, v := range h.votes {
 		c.Text(v.Voter)
@@ -253,6 +274,7 @@ func (m Renew) Describe(c *Canon, voter string) {
 	c.Rank("serial "+voter+" "+of, m.Heard)
 	c.Sequence(m.Folded)
 	c.Sequence(m.Applied)
+	c.Digest(m.Digest)
 }
 
 // Describe writes a message in flight.
@@ -264,6 +286,7 @@ func (a Answer) Describe(c *Canon) {
 	c.Sequence(a.Set)
 	c.Flag(a.Granted)
 	c.Flag(a.Out)
+	c.Digest(a.Digest)
 	c.Number(uint64(len(a.Votes)))
 	for _, v := range a.Votes {
 		c.Incarnation(v.Dead)
@@ -285,4 +308,5 @@ func (w Word) Describe(c *Canon) {
 	for _, s := range w.Suspects {
 		c.Incarnation(s)
 	}
+	c.Digest(w.Digest)
 }

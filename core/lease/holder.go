@@ -33,6 +33,7 @@ type Holder struct {
 	heard      []heard // by voter
 	folded     uint64
 	applied    uint64
+	digest     Digest
 	renewAt    Instant
 	votes      []Vote     // verified, sorted by incarnation
 	progress   []Progress // by incarnation: the farthest that is known
@@ -135,6 +136,9 @@ func (h *Holder) Report(now Instant, folded, applied uint64) HolderReady {
 	}
 	return h.finish(now)
 }
+
+// Digested takes the digest of the node's ledger: its next renewals say it.
+func (h *Holder) Digested(d Digest) { h.digest = d }
 
 // Answered takes a voter's answer.
 func (h *Holder) Answered(now Instant, a Answer) HolderReady {
@@ -299,7 +303,7 @@ func (h *Holder) renew(now Instant, ready *HolderReady) {
 		for _, voter := range t.set.Voters {
 			ready.Renewals = append(ready.Renewals, Renewal{voter, Renew{
 				Log: h.log, Set: t.set.Version, From: h.who, Number: h.number, Heard: h.heardFrom(voter),
-				Folded: h.folded, Applied: h.actedUpon(), Lease: h.timing.Lease,
+				Folded: h.folded, Applied: h.actedUpon(), Digest: h.digest, Lease: h.timing.Lease,
 			}})
 		}
 	}

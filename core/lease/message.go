@@ -79,6 +79,7 @@ type Renew struct {
 	Heard   uint64        // the serial of the last Answer from this voter, 0 for none
 	Folded  uint64        // the last fact that the node has read
 	Applied uint64        // the last fact that it has acted upon: every stop that follows from it is confirmed
+	Digest  Digest        // the last of its ledger
 	Lease   time.Duration // for how long it would count on a grant; no voter grants what it does not promise
 }
 
@@ -92,6 +93,7 @@ type Answer struct {
 	Set      uint64 // of that renewal
 	Granted  bool   // the voter promises; else it only says that it hears
 	Out      bool   // the incarnation is out by the log
+	Digest   Digest // of the voter's ledger, if the node is refused because its ledger is wrong
 	Votes    []Vote
 	Progress []Progress // what has changed since what the node is known to have heard
 }
@@ -103,8 +105,8 @@ type Progress struct {
 	Applied uint64
 }
 
-// Word is what a voter says to other voters and to controllers while it suspects, has voted, or the voter set is not
-// settled.
+// Word is what a voter says to other voters and to controllers while it suspects, has voted, the voter set is not settled, or a
+// node's ledger is another than its own.
 type Word struct {
 	Log      string
 	Voter    string
@@ -112,6 +114,7 @@ type Word struct {
 	Applied  uint64 // what every incarnation that is not out by the voter's ledger has acted upon at least
 	Suspects []Incarnation
 	Votes    []Vote
+	Digest   Digest // the last of its ledger
 }
 
 // Resign is the word of an incarnation, or of a new process on its host that holds the host's lock, that it acts no more.

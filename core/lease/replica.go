@@ -9,22 +9,33 @@ import (
 type VotingReplica struct {
 	*Voter
 	Ledger *ledger.State // to be read between two calls only
+
+	digestEvery uint64
 }
 
 // NewVotingReplica starts a voter on a log that it reads from its first fact.
 func NewVotingReplica(disk VoterDisk, timing Timing, sign func(message []byte) []byte, start VoterStart) *VotingReplica {
-	r := &VotingReplica{NewVoter(disk, timing, sign, start), ledger.New(disk.Log)}
+	r := &VotingReplica{NewVoter(disk, timing, sign, start), ledger.New(disk.Log), DigestEvery}
 	r.Ledger.TrackLists()
 	return r
 }
 
+// DigestsEvery lets digests lie another number of facts apart: the same on every host of a cluster.
+func (r *VotingReplica) DigestsEvery(facts uint64) { r.digestEvery = facts }
+
 // Folded takes the next entries of the log.
 func (r *VotingReplica) Folded(now Instant, entries []log.Entry) VoterReady {
+	var digest *ledger.State
 	for _, e := range entries {
 		r.Ledger.ApplyEntry(e)
+		if e.Sequence%r.digestEvery == 0 {
+			digest = r.Ledger.Clone()
+		}
 	}
 	replaced := ReplacedIn(r.Ledger.TakeListChanges(), r.Ledger.Sequence())
-	return r.Fold(now, MembershipOf(r.Ledger), replaced)
+	ready := r.Fold(now, MembershipOf(r.Ledger), replaced)
+	ready.Digest = digest
+	return ready
 }
 
 // Restored goes on from a snapshot, whose ledger it keeps, because what it has not folded yet was purged.
@@ -36,7 +47,7 @@ func (r *VotingReplica) Restored(now Instant, s *ledger.State) VoterReady {
 
 // Clone makes an independent copy.
 func (r *VotingReplica) Clone() *VotingReplica {
-	c := &VotingReplica{r.Voter.Clone(), r.Ledger.Clone()}
+	c := &VotingReplica{r.Voter.Clone(), r.Ledger.Clone(), r.digestEvery}
 	c.Ledger.TrackLists()
 	return c
 }

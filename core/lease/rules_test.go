@@ -2,8 +2,11 @@ package lease
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
+
+	"viplog/core/ledger"
 )
 
 // Single rules, each by itself; lease_test.go holds them together in random worlds.
@@ -204,6 +207,112 @@ func TestANodeHasActedUponAChangeOfVotersWhenItsLeaseCountsUnderThem(t *testing.
 	for _, r := range h.Wake(start.Add(Default.Lease)).Renewals { // the old lease is over
 		if r.Renew.Applied != 10 || r.Renew.Set != 10 {
 			t.Errorf("under the new set it says that it has acted upon %d, and renews under %d", r.Renew.Applied, r.Renew.Set)
+		}
+	}
+}
+
+func TestAVoteIsToldWhenItIsDurable(t *testing.T) {
+	v := testVoter(VoterDisk{Voter: "a", Log: "log"})
+	folds(v, memberships(9, VoterSet{4, []string{"a"}}), nil)
+	ready, now := VoterReady{}, start
+	for range 20 {
+		now = now.Add(Default.Heartbeat)
+		ready = v.Renewed(now, Renew{Log: "log", From: Incarnation{Node: other.Node}}) // it is not away itself
+		if ready.Persist != nil {
+			break
+		}
+	}
+	if ready.Persist == nil || !slices.Contains(ready.Persist.Dead, one) {
+		t.Fatalf("it does not vote against who did not renew: %+v", ready)
+	}
+	if ready.Word != nil && len(ready.Word.Votes) > 0 {
+		t.Error("it tells a vote that it may forget")
+	}
+	if granted(v, one, 4, now, Default.Lease) {
+		t.Error("it grants although it has voted")
+	}
+	ready = v.Persisted(now+2, *ready.Persist)
+	if ready.Word == nil || len(ready.Word.Votes) != 2 {
+		t.Errorf("it does not tell its votes when they are durable: %+v", ready.Word)
+	}
+}
+
+func TestAVoterActsUnderASetWhenItsDiskNamesIt(t *testing.T) {
+	v := testVoter(VoterDisk{Voter: "a", Log: "log"})
+	folds(v, memberships(9, VoterSet{4, []string{"a"}}), nil)
+	m := memberships(10, VoterSet{10, []string{"a", "b"}})
+	m.Before = VoterSet{4, []string{"a"}}
+	ready := v.Fold(start, m, nil)
+	if granted(v, one, 10, start, Default.Lease) {
+		t.Error("it grants under a set that it may forget")
+	}
+	if !granted(v, other, 4, start, Default.Lease) {
+		t.Error("it does not grant under the set before")
+	}
+	v.Persisted(start, *ready.Persist)
+	if !granted(v, one, 10, start+2, Default.Lease) {
+		t.Error("it does not grant under a set that is durable")
+	}
+}
+
+func TestRenewalsOfTwoSetsOvertakeEachOther(t *testing.T) {
+	v := testVoter(VoterDisk{Voter: "a", Log: "log"})
+	m := memberships(10, VoterSet{10, []string{"a", "b"}})
+	m.Before = VoterSet{4, []string{"a"}}
+	folds(v, m, nil)
+	answers := func(set, number uint64) int {
+		return len(v.Renewed(start, Renew{Log: "log", Set: set, From: one, Number: number, Lease: Default.Lease}).Answers)
+	}
+	if answers(10, 2) != 1 || answers(4, 1) != 1 {
+		t.Error("a renewal under one set hides one under the other")
+	}
+	if answers(10, 2) != 0 || answers(4, 1) != 0 {
+		t.Error("a renewal is answered twice")
+	}
+}
+
+func TestWhoIsOutIsTold(t *testing.T) {
+	v := testVoter(VoterDisk{Voter: "a", Log: "log"})
+	m := memberships(9, setOfThree(4))
+	m.Live = []Incarnation{other}
+	folds(v, m, nil)
+	ready := v.Renewed(start, Renew{Log: "log", Set: 4, From: one, Number: 1, Lease: Default.Lease})
+	if len(ready.Answers) != 1 || !ready.Answers[0].Out || ready.Answers[0].Granted {
+		t.Errorf("%+v", ready.Answers)
+	}
+}
+
+func TestAWrongLedgerIsRefusedOnlyIfMostVotersAndNodesAgree(t *testing.T) {
+	right, wrong := Digest{8, ledger.Digest{1}}, Digest{8, ledger.Digest{2}}
+	third := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 3}), Join: 7}
+	for _, test := range []struct {
+		name          string
+		mine, voter   Digest
+		others, third Digest
+		refused       bool
+	}{
+		{"all others agree", right, right, right, right, true},
+		{"no other voter does", right, wrong, right, right, false},
+		{"no other voter has told", right, Digest{}, right, right, false},
+		{"the other nodes do not", right, right, wrong, wrong, false},
+		{"one of two other nodes does not", right, right, right, wrong, false},
+		{"the others have not folded as far", right, right, Digest{4, right.Sum}, Digest{}, false},
+		{"this voter has folded further", Digest{12, right.Sum}, right, right, right, false},
+	} {
+		v := testVoter(VoterDisk{Voter: "a", Log: "log"})
+		m := memberships(9, setOfThree(4))
+		m.Live = append(m.Live, third)
+		folds(v, m, nil)
+		v.Digested(start, test.mine)
+		v.Heard(start, Word{Log: "log", Voter: "b", Digest: test.voter})
+		v.Renewed(start, Renew{Log: "log", Set: 4, From: other, Number: 1, Digest: test.others})
+		v.Renewed(start, Renew{Log: "log", Set: 4, From: third, Number: 1, Digest: test.third})
+		renew := Renew{Log: "log", Set: 4, From: one, Number: 1, Lease: Default.Lease, Digest: wrong}
+		renew.Heard = v.Renewed(start, renew).Answers[0].Serial
+		renew.Number++
+		answer := v.Renewed(start, renew).Answers[0]
+		if answer.Granted == test.refused || (answer.Digest == test.mine) != test.refused {
+			t.Errorf("%s: granted %t, told %+v", test.name, answer.Granted, answer.Digest)
 		}
 	}
 }

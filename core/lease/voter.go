@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"viplog/core/event"
+	"viplog/core/ledger"
 )
 
 // VoterDisk is what a voter must not forget.
@@ -20,9 +21,10 @@ type VoterDisk struct {
 // VoterReady is what a voter's shell must do: send each message at most once, in any order; call Wake at the instant; and make
 // Persist durable, one after the other or only the newest, and say so by Persisted. Nothing else waits for the disk.
 type VoterReady struct {
-	Persist *VoterDisk // nil: as it is
-	Answers []Answer   // each to the node of its incarnation
-	Word    *Word      // to all other voters of both sets, and to all controllers; nil for none
+	Persist *VoterDisk    // nil: as it is
+	Answers []Answer      // each to the node of its incarnation
+	Word    *Word         // to all other voters of both sets, and to all controllers; nil for none
+	Digest  *ledger.State // to be digested in the background, and told by Digested; nil for none
 	Wake    Instant
 }
 
@@ -45,6 +47,8 @@ type Voter struct {
 	wake        Instant
 	signed      []Vote // its votes under the set of signedSet
 	signedSet   uint64
+	digest      Digest // of its own ledger
+	digests     []saidDigest
 }
 
 // peer is what a voter knows of an incarnation.
@@ -58,6 +62,7 @@ type peer struct {
 	renewed  []renewedUnder // its last renewals, by set
 	folded   uint64
 	applied  uint64
+	digest   Digest
 	changed  uint64 // the count of changes when its progress last changed
 	serial   uint64 // of the last answer to it
 	sent     []sent // answers that are not older than a promise
@@ -197,12 +202,17 @@ func (v *Voter) Renewed(now Instant, m Renew) VoterReady {
 	}
 	v.heardNode = now
 	v.progressed(now, p, m)
+	p.digest = m.Digest
 	fresh := p.heardBack(now, m.Heard, v.timing)
 	granted := fresh && m.Lease <= v.timing.Lease && v.mayGrant(now, p, m.Set)
 	if granted {
 		p.until = max(p.until, now.Add(v.timing.promised()))
 	}
-	ready.Answers = append(ready.Answers, v.answer(now, p, Answer{Number: m.Number, Set: m.Set, Granted: granted}))
+	a := Answer{Number: m.Number, Set: m.Set, Granted: granted}
+	if v.isWrong(now, p) {
+		a.Digest = v.digest
+	}
+	ready.Answers = append(ready.Answers, v.answer(now, p, a))
 	return v.finish(now, ready)
 }
 
@@ -255,7 +265,7 @@ func (p *peer) heardBack(now Instant, serial uint64, timing Timing) bool {
 
 func (v *Voter) mayGrant(now Instant, p *peer, version uint64) bool {
 	set, inForce := v.membership.set(version)
-	return inForce && v.actsUnder(set) && v.acts(now) && !p.voted && !p.resigned && !v.holdsUp(now, p)
+	return inForce && v.actsUnder(set) && v.acts(now) && !p.voted && !p.resigned && !v.holdsUp(now, p) && !v.isWrong(now, p)
 }
 
 // acts tells whether the voter takes part: it has folded again what it had folded when it last wrote its disk.
@@ -290,6 +300,7 @@ func (v *Voter) votingSet() (VoterSet, bool) {
 func (v *Voter) Heard(now Instant, w Word) VoterReady {
 	v.begin(now)
 	if w.Log == v.disk.Log {
+		v.heardDigest(now, w)
 		for _, p := range v.peers {
 			p.suspects = slices.DeleteFunc(p.suspects, func(s suspicion) bool { return s.voter == w.Voter })
 			if slices.Contains(w.Suspects, p.who) {
@@ -347,12 +358,12 @@ func (v *Voter) finish(now Instant, ready *VoterReady) VoterReady {
 		suspects = v.suspects(now)
 	}
 	switch {
-	case len(suspects) == 0 && (v.membership.Before.Version == 0 || !v.hasFolded()):
+	case len(suspects) == 0 && (v.membership.Before.Version == 0 || !v.hasFolded()) && !v.doubts():
 		v.wordAt = Never
 	case news || v.wordAt == Never || now >= v.wordAt:
 		ready.Word = &Word{
 			Log: v.disk.Log, Voter: v.disk.Voter, Set: v.newestSet(), Applied: v.applied(),
-			Suspects: suspects, Votes: v.votes(),
+			Suspects: suspects, Votes: v.votes(), Digest: v.digest,
 		}
 		v.wordAt = now.Add(v.timing.Heartbeat)
 	}

@@ -46,6 +46,9 @@ func (m *Machine) Describe(c *lease.Canon) {
 	c.Sequence(m.ledger.Sequence())
 	c.Number(uint64(m.phase))
 	c.Flag(m.leaving)
+	c.Flag(m.digesting)
+	c.Digest(m.digest)
+	c.Digest(m.disk.Wrong)
 	c.Number(uint64(m.deaths))
 	c.Number(uint64(len(m.disk.Incarnations)))
 	for _, who := range m.disk.Incarnations {

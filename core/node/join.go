@@ -58,7 +58,7 @@ func (m *Machine) join() {
 		return
 	}
 	voters := m.membership.Now
-	if m.phase == joining || m.ledger.Sequence() < m.head || voters.Version == 0 || m.leaving {
+	if m.phase == joining || m.ledger.Sequence() < m.head || m.digesting || voters.Version == 0 || m.leaving {
 		return
 	}
 	if who, _, runs := m.ledger.Running(m.identity.Address); runs && m.canResume(who) {
@@ -97,12 +97,13 @@ func (m *Machine) begin(who lease.Incarnation, resumed bool) {
 		kind, number = trace.Resumed, uint64(m.now) // beyond any renewal that was sent since the boot
 	}
 	m.note(kind, netip.Addr{}, who.Join, "")
-	m.disk = Disk{Log: m.disk.Log, Boot: m.identity.Boot, Incarnations: slices.Clone(m.disk.Incarnations)}
+	m.disk = Disk{Log: m.disk.Log, Boot: m.identity.Boot, Incarnations: slices.Clone(m.disk.Incarnations), Wrong: m.disk.Wrong}
 	m.disk.Incarnations = slices.DeleteFunc(m.disk.Incarnations, func(i lease.Incarnation) bool { return i == who || m.membership.IsOut(i) })
 	m.disk.Incarnations = append(m.disk.Incarnations, who)
 	disk := m.disk
 	m.ready.Persist = &disk
 	m.holder = lease.NewHolder(m.disk.Log, who, number, m.timing, m.isSigned, m.now)
+	m.holder.Digested(m.digest)
 	m.proven, m.votesTaken, m.leased, m.until = nil, 0, false, 0
 	m.startClaims()
 	m.firstUses()

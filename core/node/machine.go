@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -29,6 +30,7 @@ type Disk struct {
 	Log          string
 	Boot         string
 	Incarnations []lease.Incarnation // of this host, that may not be out yet; the newest last
+	Wrong        lease.Digest        // of a ledger that voters and nodes have found to be wrong
 }
 
 // Input is what a Machine is told.
@@ -52,6 +54,8 @@ type (
 		Interface string
 		MAC       string
 	}
+	// Digested answers Ready.Digest.
+	Digested struct{ Digest lease.Digest }
 	// Woken is the passing of time.
 	Woken struct{}
 	// Leaving says that the process is to end, and its addresses to go to others before.
@@ -66,6 +70,7 @@ func (HeadRead) isInput()    {}
 func (Answered) isInput()    {}
 func (Linked) isInput()      {}
 func (Heard) isInput()       {}
+func (Digested) isInput()    {}
 func (Woken) isInput()       {}
 func (Leaving) isInput()     {}
 func (LogReplaced) isInput() {}
@@ -96,8 +101,14 @@ type Ready struct {
 	// ReadHead asks for the log's head, to be told by HeadRead.
 	ReadHead bool
 
+	// Digest is to be digested in the background, and told by Digested; nil for none.
+	Digest *ledger.State
+
 	// Left says that the process may end.
 	Left bool
+
+	// Refold says that the ledger is wrong: this machine is done, and a new one must start, which folds the log anew.
+	Refold bool
 
 	// Notes are what happened.
 	Notes []trace.Note
@@ -158,6 +169,9 @@ type Machine struct {
 	silenceAt   lease.Instant // a leaving node answers no longer
 	proposeAnew bool
 	conflicts   []conflict
+	digest      lease.Digest
+	digesting   bool // the newest is not known yet
+	digestEvery uint64
 
 	// Of the incarnation that runs:
 	me         lease.Incarnation
@@ -197,9 +211,9 @@ func New(identity Identity, timing lease.Timing, logID string, disk Disk) *Machi
 	}
 	return &Machine{
 		identity: identity, timing: timing, disk: disk, ledger: ledger.New(logID), wake: lease.Never, holderWake: lease.Never,
-		silenceAt: lease.Never,
-		vips:      treeOf(func(a, b *vip) bool { return a.addr.Less(b.addr) }),
-		schedule:  treeOf(due.less), fresh: map[netip.Addr]bool{},
+		silenceAt: lease.Never, digestEvery: lease.DigestEvery,
+		vips:     treeOf(func(a, b *vip) bool { return a.addr.Less(b.addr) }),
+		schedule: treeOf(due.less), fresh: map[netip.Addr]bool{},
 	}
 }
 
@@ -209,6 +223,9 @@ func treeOf[T any](less func(a, b T) bool) *btree.BTreeG[T] {
 
 // VerifyBy lets something else than signatures tell who voted: worlds without keys, and those that check each signature once.
 func (m *Machine) VerifyBy(verify func(lease.Vote) bool) { m.verify = verify }
+
+// DigestsEvery lets digests lie another number of facts apart: the same on every host of a cluster.
+func (m *Machine) DigestsEvery(facts uint64) { m.digestEvery = facts }
 
 // Ledger is what the node has folded. It is to be read between two steps only.
 func (m *Machine) Ledger() *ledger.State { return m.ledger }
@@ -229,6 +246,8 @@ func (m *Machine) Step(now lease.Instant, in Input) Ready {
 		m.linked(in.Interfaces)
 	case Heard:
 		m.heard(in)
+	case Digested:
+		m.digested(in.Digest)
 	case Woken:
 		m.woken()
 	case Leaving:
@@ -245,6 +264,10 @@ func (m *Machine) Step(now lease.Instant, in Input) Ready {
 // scheduled, and says when to be woken.
 func (m *Machine) settle() {
 	m.wake = lease.Never
+	if m.ready.Refold {
+		m.ready.Until, m.ready.Wake = m.until, m.wake
+		return
+	}
 	switch m.phase {
 	case following, joining:
 		m.join()
@@ -273,6 +296,9 @@ func (m *Machine) fold(entries []log.Entry) {
 			return c.Kind == ledger.NodeChanged || c.Kind == ledger.VoterSet || c.Kind == ledger.Configured
 		})
 		m.membership.Sequence = e.Sequence
+		if e.Sequence%m.digestEvery == 0 {
+			m.ready.Digest, m.digesting = m.ledger.Clone(), true
+		}
 		m.proposeAnew = m.proposeAnew || slices.ContainsFunc(changes, func(c ledger.Change) bool {
 			return (c.Kind == ledger.Conflicted || c.Kind == ledger.Undisputed) && c.Node == m.identity.Address
 		})
@@ -367,8 +393,12 @@ func (m *Machine) answered(a lease.Answer) {
 	if m.holder == nil || a.To != m.me {
 		return
 	}
-	if a.Out {
+	switch {
+	case a.Out:
 		m.end("a voter has read that it is out")
+		return
+	case m.digest.Differs(a.Digest):
+		m.refold()
 		return
 	}
 	m.held(m.holder.Answered(m.now, a))
@@ -382,6 +412,28 @@ func (m *Machine) answered(a lease.Answer) {
 	if taken := m.holder.VotesTaken(); taken != m.votesTaken {
 		m.votesTaken = taken
 		m.countVotes()
+	}
+}
+
+// refold gives up a wrong ledger. The next machine resumes the incarnation, if it is in time.
+func (m *Machine) refold() {
+	m.end(fmt.Sprintf("its ledger at %d is wrong by most voters and nodes: it folds the log anew", m.digest.Sequence))
+	m.disk.Wrong = m.digest
+	disk := m.disk
+	m.phase, m.ready.Persist, m.ready.Refold = ended, &disk, true
+}
+
+// digested takes the digest of the ledger. One that was found wrong before is so again: then the programs fold otherwise than those
+// of others, and the node stays out until it has others.
+func (m *Machine) digested(d lease.Digest) {
+	m.digest, m.digesting = d, false
+	switch {
+	case d == m.disk.Wrong:
+		m.end("")
+		m.phase = ended
+		m.note(trace.Ended, netip.Addr{}, d.Sequence, "its ledger is wrong again: its programs fold otherwise than those of most voters and nodes")
+	case m.holder != nil:
+		m.holder.Digested(d)
 	}
 }
 

@@ -34,6 +34,7 @@ const (
 // What happens to a voter, the log and a controller.
 const (
 	Voted    Kind = "voted"    // against an incarnation
+	Doubted  Kind = "doubted"  // an incarnation, whose ledger is another than the voter's
 	Appended Kind = "appended" // a fact; Sequence is its place
 	Refused  Kind = "refused"  // an append, or a fact by the ledger
 )

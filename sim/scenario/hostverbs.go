@@ -88,6 +88,12 @@ var hostVerbs = []Verb{
 		}),
 	},
 	{
+		Name: "corrupt", Form: "corrupt HOST", Says: "The node's agent reads the next fact wrong, as when a bit of its memory flips: what it announces then is beyond what is promised, so that a violation is inconclusive", Example: "at 10s corrupt lb-1",
+		parse: onHost(aNode, func(r *run, h *sim.Host) string {
+			return unless(h.AgentRuns(), "its agent does not run", func() { r.world.CorruptLedger(h) })
+		}),
+	},
+	{
 		Name: "clone", Form: "clone HOST", Says: "A copy of the node's host runs beside it: the same address, identity and disk, another kernel and MAC; it is called HOST-clone", Example: "at 10s clone lb-1",
 		parse: func(a *args, _ line) action {
 			name := a.host(aNode)

@@ -55,7 +55,7 @@ func beginnings() string {
 // clusterVerbs make a cluster, change what its operator wishes, and let time pass.
 var clusterVerbs = []Verb{
 	{
-		Name: "cluster", Form: "cluster [nodes=N] [voters=N] [clients=N] [pool=CIDR] [profile=default|fast|relaxed] [isolation=hold|yield] [drift=on|off] [rules=N] [seed=N]",
+		Name: "cluster", Form: "cluster [nodes=N] [voters=N] [clients=N] [pool=CIDR] [profile=default|fast|relaxed] [isolation=hold|yield] [drift=on|off] [rules=N] [digests=N] [seed=N]",
 		Says: "The first verb: nodes lb-1…, voters' hosts cp-1…, clients client-1…; by default 3, 3, 1, 192.0.2.0/28, default, hold, on, 1; all programs know rules up to the newest, or N", Example: "cluster nodes=3 voters=3 clients=1",
 		first: true, quiet: true, parse: parseCluster,
 	},
@@ -123,7 +123,7 @@ const (
 )
 
 func parseCluster(a *args, _ line) action {
-	given := a.options("nodes", "voters", "clients", "pool", "profile", "isolation", "drift", "rules", "seed")
+	given := a.options("nodes", "voters", "clients", "pool", "profile", "isolation", "drift", "rules", "digests", "seed")
 	s := a.parser.scenario
 	a.seed(given)
 	text, ok := given["pool"]
@@ -142,6 +142,9 @@ func parseCluster(a *args, _ line) action {
 		Timing:  lease.TimingOf(a.oneOf(given, "profile", event.ProfileDefault, event.ProfileFast, event.ProfileRelaxed)),
 		Yield:   a.oneOf(given, "isolation", "hold", "yield") == "yield",
 		Drift:   a.oneOf(given, "drift", "on", "off") == "on",
+	}
+	if _, often := given["digests"]; often {
+		s.Options.Digests = uint64(a.limited(given, "digests", 1, 1, lease.DigestEvery))
 	}
 	if _, old := given["rules"]; old {
 		rules := uint64(a.limited(given, "rules", 0, 0, ledger.RulesKnown))
