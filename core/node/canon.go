@@ -50,6 +50,8 @@ func (m *Machine) Describe(c *lease.Canon) {
 	c.Digest(m.digest)
 	c.Digest(m.disk.Wrong)
 	c.Number(uint64(m.deaths))
+	c.Number(uint64(min(m.falls, 7)))
+	c.Number(uint64(m.disk.Falls))
 	c.Number(uint64(len(m.disk.Incarnations)))
 	for _, who := range m.disk.Incarnations {
 		c.Sequence(who.Join)

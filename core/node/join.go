@@ -11,7 +11,8 @@ import (
 	"viplog/core/trace"
 )
 
-// The waits before a node joins again: after one death, after two in a row, and so on.
+// The waits before a node joins again: after one incarnation that came to nothing, after two in a row, and so on. One that
+// lived for the longest wait came to something.
 const (
 	firstBackOff = time.Second
 	maxBackOff   = time.Minute
@@ -29,7 +30,11 @@ type greeted struct {
 	at    lease.Instant
 }
 
-func (g *greeting) answered(a lease.Answer, now lease.Instant) {
+// answered counts an answer to a greeting of the last lease: one that was longer on its way says nothing of now.
+func (g *greeting) answered(a lease.Answer, timing lease.Timing, now lease.Instant) {
+	if a.Number > g.number || time.Duration(g.number-a.Number)*timing.Heartbeat > timing.Lease {
+		return
+	}
 	g.heard = slices.DeleteFunc(g.heard, func(h greeted) bool { return h.voter == a.Voter })
 	g.heard = append(g.heard, greeted{a.Voter, now})
 }
@@ -49,6 +54,7 @@ func (g *greeting) hears(set lease.VoterSet, timing lease.Timing, now lease.Inst
 // as the incarnation of the process before, if that is still the node's and the host has not been started anew.
 func (m *Machine) join() {
 	if m.now < m.backOff {
+		m.headAsked, m.headKnown = false, false
 		m.wakeAt(m.backOff)
 		return
 	}
@@ -64,6 +70,11 @@ func (m *Machine) join() {
 	if who, _, runs := m.ledger.Running(m.identity.Address); runs && m.canResume(who) {
 		m.begin(who, true)
 		m.run()
+		return
+	}
+	if m.lookBack(); m.now < m.backOff {
+		m.headAsked, m.headKnown = false, false
+		m.wakeAt(m.backOff)
 		return
 	}
 	if m.now >= m.greeting.nextAt {
@@ -84,6 +95,28 @@ func (m *Machine) join() {
 	}
 }
 
+// lookBack counts the incarnation of a process before, which is dead, as one that came to nothing if it did: a process that crashes
+// again and again joins less and less often.
+func (m *Machine) lookBack() {
+	if m.lookedBack {
+		return
+	}
+	m.lookedBack = true
+	if len(m.disk.Incarnations) > 0 && m.deaths == 0 && m.now.Since(m.disk.JoinedAt) < maxBackOff {
+		m.joinedAt, m.falls = m.disk.JoinedAt, m.disk.Falls
+		m.fall()
+	}
+}
+
+// fall counts the incarnation that has ended, and lets the node wait before it joins again.
+func (m *Machine) fall() {
+	if m.now.Since(m.joinedAt) >= maxBackOff {
+		m.falls = 0
+	}
+	m.backOff = m.now.Add(min(firstBackOff<<min(m.falls, 6), maxBackOff))
+	m.falls++
+}
+
 // canResume tells whether the incarnation that runs by the log is the one of the process before.
 func (m *Machine) canResume(who lease.Incarnation) bool {
 	return m.deaths == 0 && m.disk.Boot == m.identity.Boot && slices.Contains(m.disk.Incarnations, who)
@@ -94,10 +127,11 @@ func (m *Machine) begin(who lease.Incarnation, resumed bool) {
 	m.me, m.phase, m.joinedAt, m.proposeAnew = who, running, m.now, true
 	kind, number := trace.Joined, uint64(0)
 	if resumed {
+		m.joinedAt, m.falls = m.disk.JoinedAt, m.disk.Falls
 		kind, number = trace.Resumed, uint64(m.now) // beyond any renewal that was sent since the boot
 	}
 	m.note(kind, netip.Addr{}, who.Join, "")
-	m.disk = Disk{Log: m.disk.Log, Boot: m.identity.Boot, Incarnations: slices.Clone(m.disk.Incarnations), Wrong: m.disk.Wrong}
+	m.disk.Boot, m.disk.JoinedAt, m.disk.Falls, m.disk.Incarnations = m.identity.Boot, m.joinedAt, m.falls, slices.Clone(m.disk.Incarnations)
 	m.disk.Incarnations = slices.DeleteFunc(m.disk.Incarnations, func(i lease.Incarnation) bool { return i == who || m.membership.IsOut(i) })
 	m.disk.Incarnations = append(m.disk.Incarnations, who)
 	disk := m.disk
@@ -123,10 +157,7 @@ func (m *Machine) end(why string) {
 	if m.phase == running {
 		m.dropAll(why)
 		m.note(trace.Ended, netip.Addr{}, m.me.Join, why)
-		if m.now.Since(m.joinedAt) >= maxBackOff {
-			m.deaths = 0
-		}
-		m.backOff = m.now.Add(min(firstBackOff<<min(m.deaths, 6), maxBackOff))
+		m.fall()
 		m.deaths++
 	}
 	m.phase, m.headAsked, m.headKnown, m.holder, m.claims = following, false, false, nil, nil

@@ -30,6 +30,8 @@ type Disk struct {
 	Log          string
 	Boot         string
 	Incarnations []lease.Incarnation // of this host, that may not be out yet; the newest last
+	JoinedAt     lease.Instant       // the newest of them
+	Falls        int                 // incarnations before it that came to nothing, in a row
 	Wrong        lease.Digest        // of a ledger that voters and nodes have found to be wrong
 }
 
@@ -161,8 +163,10 @@ type Machine struct {
 	starts      int    // joins proposed by this process
 	startID     string // of the newest
 	greeting    greeting
-	deaths      int           // in a row
+	deaths      int           // of incarnations of this process
+	falls       int           // incarnations that came to nothing in a row, those of earlier processes too
 	backOff     lease.Instant // no join before
+	lookedBack  bool          // at what the process before has left
 	joinedAt    lease.Instant
 	resignAt    lease.Instant // when the incarnations that are gone say so again
 	leaving     bool
@@ -387,7 +391,7 @@ func (m *Machine) answered(a lease.Answer) {
 		return
 	}
 	if a.To.Join == 0 {
-		m.greeting.answered(a, m.now)
+		m.greeting.answered(a, m.timing, m.now)
 		return
 	}
 	if m.holder == nil || a.To != m.me {
