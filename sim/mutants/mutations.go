@@ -10,6 +10,7 @@ type mutation struct {
 const (
 	timeFile       = "core/lease/time.go"
 	voterFile      = "core/lease/voter.go"
+	digestFile     = "core/lease/digest.go"
 	holderFile     = "core/lease/holder.go"
 	controllerFile = "core/control/controller.go"
 	votersFile     = "core/ledger/voters.go"
@@ -36,6 +37,9 @@ var mutations = []mutation{
 	{"a voter counts its answers from the same number at each start", voterFile, "serial: v.firstSerial}", "serial: 0}"},
 	{"a restarted voter acts before it has folded again", voterFile, "return v.membership.Sequence >= v.disk.Since", "return true"},
 	{"a voter does not note what it has folded when it votes", voterFile, "v.disk.Since = max(v.disk.Since, m.Now.Version)", "_ = m"},
+	{"who is out is not told", voterFile, "Number: m.Number, Out: true}", "Number: m.Number}"},
+	{"one voter's digest refuses a node", digestFile, "return votes && voters >= set.majority() &&", "return votes &&"},
+	{"a wrong ledger is granted", voterFile, " && !v.isWrong(now, p)\n", "\n"},
 	{"a node counts grants of any set", holderFile, "t.set.Version == a.Set && i >= 0", "i >= 0"},
 	{"a lease runs from the newest renewal, whoever granted it", holderFile, "if n >= t.set.majority() {", "if n >= 1 {"},
 	{"a node has applied a change of voters before its lease counts under them", holderFile, "return min(h.applied, h.next.set.Version-1)", "return h.applied"},
