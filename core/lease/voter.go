@@ -1,12 +1,10 @@
 package lease
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
 
-	"viplog/core/event"
 	"viplog/core/ledger"
 )
 
@@ -49,44 +47,6 @@ type Voter struct {
 	signedSet   uint64
 	digest      Digest // of its own ledger
 	digests     []saidDigest
-}
-
-// peer is what a voter knows of an incarnation.
-type peer struct {
-	who      Incarnation
-	until    Instant // of the promise
-	live     bool    // by the log: it has joined and is not out
-	voted    bool
-	resigned bool
-	suspects []suspicion    // by voter
-	renewed  []renewedUnder // its last renewals, by set
-	folded   uint64
-	applied  uint64
-	digest   Digest
-	changed  uint64 // the count of changes when its progress last changed
-	serial   uint64 // of the last answer to it
-	sent     []sent // answers that are not older than a promise
-	told     uint64 // the changes that went to it, heard or not
-	heard    uint64 // the changes that it is known to have heard
-
-	// behind is the oldest fact that replaced a list in which it stood and that it has not acted upon, as far as is known;
-	// 0 for none. After it, newest is the last of them.
-	behind, newest uint64
-	behindSince    Instant
-}
-
-// renewedUnder is the number of the newest renewal under a set. Those of two sets overtake each other on their way.
-type renewedUnder struct{ set, number uint64 }
-
-type suspicion struct {
-	voter string
-	until Instant
-}
-
-type sent struct {
-	serial uint64
-	at     Instant
-	told   uint64
 }
 
 const (
@@ -169,13 +129,6 @@ func (v *Voter) Persisted(now Instant, disk VoterDisk) VoterReady {
 	return v.finish(now, &VoterReady{})
 }
 
-// tell gathers the votes that are durable and that the log lacks.
-func (v *Voter) tell() {
-	told := slices.DeleteFunc(slices.Clone(v.disk.Dead), func(who Incarnation) bool { return !slices.Contains(v.durable.Dead, who) })
-	v.newlyTold = slices.ContainsFunc(told, func(who Incarnation) bool { return !slices.Contains(v.told, who) })
-	v.told = told
-}
-
 // Renewed takes a node's renewal and answers it. What extends no promise is heard, and no more: a renewal of one that
 // is out, resigned or voted dead; one whose node has not heard this voter for a promise's length, since a one-way link
 // is no link; and any while the voter does not act.
@@ -216,53 +169,6 @@ func (v *Voter) Renewed(now Instant, m Renew) VoterReady {
 	return v.finish(now, ready)
 }
 
-// isNews takes note of a renewal's number, and tells whether it is newer than all before it under its set.
-func (p *peer) isNews(m Renew) bool {
-	i := slices.IndexFunc(p.renewed, func(r renewedUnder) bool { return r.set >= m.Set })
-	switch {
-	case i < 0:
-		i = len(p.renewed)
-		fallthrough
-	case p.renewed[i].set > m.Set:
-		p.renewed = slices.Insert(p.renewed, i, renewedUnder{m.Set, m.Number})
-	case m.Number <= p.renewed[i].number:
-		return false
-	default:
-		p.renewed[i].number = m.Number
-	}
-	return true
-}
-
-// forgetSets forgets the numbers of renewals under sets that are not in force any more.
-func (p *peer) forgetSets(m Membership) {
-	p.renewed = slices.DeleteFunc(p.renewed, func(r renewedUnder) bool { return r.set < m.oldestSet() })
-}
-
-func (v *Voter) progressed(now Instant, p *peer, m Renew) {
-	if m.Folded <= p.folded && m.Applied <= p.applied {
-		return
-	}
-	p.folded, p.applied = max(p.folded, m.Folded), max(p.applied, m.Applied)
-	p.catchUp(now)
-	v.changes++
-	p.changed = v.changes
-	v.pushAt = min(v.pushAt, now.Add(coalesce))
-}
-
-// heardBack tells whether a node has heard something that was sent to it within a promise's length.
-func (p *peer) heardBack(now Instant, serial uint64, timing Timing) bool {
-	p.sent = slices.DeleteFunc(p.sent, func(s sent) bool { return now.Since(s.at) > timing.promised() })
-	i := slices.IndexFunc(p.sent, func(s sent) bool { return s.serial == serial })
-	if serial == 0 {
-		p.heard = 0 // a new process, which knows nothing
-	}
-	if i < 0 {
-		return false
-	}
-	p.heard = max(p.heard, p.sent[i].told)
-	return true
-}
-
 func (v *Voter) mayGrant(now Instant, p *peer, version uint64) bool {
 	set, inForce := v.membership.set(version)
 	return inForce && v.actsUnder(set) && v.acts(now) && !p.voted && !p.resigned && !v.holdsUp(now, p) && !v.isWrong(now, p)
@@ -274,27 +180,6 @@ func (v *Voter) acts(now Instant) bool {
 }
 
 func (v *Voter) hasFolded() bool { return v.membership.Sequence >= v.disk.Since }
-
-// isMember tells whether the voter is of a set in force.
-func (v *Voter) isMember() bool {
-	m := v.membership
-	return m.Now.Has(v.disk.Voter) || m.Before.Has(v.disk.Voter)
-}
-
-// actsUnder tells whether the voter is of a set and will know of it after a restart.
-func (v *Voter) actsUnder(set VoterSet) bool {
-	return set.Version > 0 && set.Version <= v.durable.Since && set.Has(v.disk.Voter)
-}
-
-// votingSet is the set under which the voter votes: the newest that it acts under.
-func (v *Voter) votingSet() (VoterSet, bool) {
-	for _, set := range []VoterSet{v.membership.Now, v.membership.Before} {
-		if v.actsUnder(set) {
-			return set, true
-		}
-	}
-	return VoterSet{}, false
-}
 
 // Heard takes another voter's word: whom it suspects, for two heartbeats.
 func (v *Voter) Heard(now Instant, w Word) VoterReady {
@@ -331,14 +216,6 @@ func (v *Voter) begin(now Instant) {
 	}
 	if v.wake != Never && now.Since(v.wake) > v.timing.Heartbeat/10 {
 		v.extend(now.Add(2 * v.timing.Heartbeat))
-	}
-}
-
-func (v *Voter) extend(until Instant) {
-	for _, p := range v.peers {
-		if !p.voted && !p.resigned {
-			p.until = max(p.until, until)
-		}
 	}
 }
 
@@ -389,150 +266,4 @@ func (v *Voter) look(now Instant) (accuses bool, ends Instant) {
 		}
 	}
 	return accuses, ends
-}
-
-// push answers unasked every node that was not told what has changed; a vote goes to all.
-func (v *Voter) push(now Instant, ready *VoterReady, vote bool) {
-	v.pushAt = Never
-	for _, p := range v.peers {
-		if !vote && p.told >= v.changes {
-			continue
-		}
-		answered := slices.ContainsFunc(ready.Answers, func(a Answer) bool { return a.To == p.who })
-		if len(p.renewed) > 0 && (vote || p.told < v.changes && !answered) {
-			ready.Answers = append(ready.Answers, v.answer(now, p, Answer{}))
-		}
-	}
-}
-
-// suspects lists the incarnations whose promise has ended, and those that are voted dead.
-func (v *Voter) suspects(now Instant) (all []Incarnation) {
-	if _, votes := v.votingSet(); !votes || !v.acts(now) {
-		return nil
-	}
-	for _, p := range v.peers {
-		if p.live && (p.voted || p.resigned || p.until <= now) {
-			all = append(all, p.who)
-		}
-	}
-	return all
-}
-
-// vote votes against those whose promise has ended, while a majority of the set suspects them; against who resigned, at
-// once. A vote is told when it is durable.
-func (v *Voter) vote(now Instant, ready *VoterReady) {
-	set, votes := v.votingSet()
-	if !votes || !v.acts(now) {
-		return
-	}
-	news := false
-	for _, p := range v.peers {
-		if p.voted || !p.live {
-			continue
-		}
-		if !p.resigned && (p.until > now || v.suspecting(now, p, set) < set.majority()) {
-			continue
-		}
-		p.voted, news = true, true
-		v.disk.Dead = append(slices.Clone(v.disk.Dead), p.who)
-	}
-	if news {
-		slices.SortFunc(v.disk.Dead, Incarnation.Compare)
-		v.persist(ready)
-	}
-}
-
-// suspecting counts the members of a set that suspect an incarnation, this voter among them.
-func (v *Voter) suspecting(now Instant, p *peer, set VoterSet) int {
-	n := 1
-	for _, s := range p.suspects {
-		if s.until > now && s.voter != v.disk.Voter && set.Has(s.voter) {
-			n++
-		}
-	}
-	return n
-}
-
-func (v *Voter) persist(ready *VoterReady) {
-	disk := v.disk
-	ready.Persist = &disk
-}
-
-// votes are this voter's, signed under the set that is in force, so that they count there although they were cast before.
-func (v *Voter) votes() []Vote {
-	set, ok := v.votingSet()
-	if !ok || !v.hasFolded() {
-		return nil
-	}
-	same := v.signedSet == set.Version && slices.EqualFunc(v.signed, v.told, func(s Vote, who Incarnation) bool { return s.Dead == who })
-	if same {
-		return v.signed
-	}
-	v.signed, v.signedSet = nil, set.Version
-	for _, who := range v.told {
-		message := event.VoteMessage(v.disk.Log, who.Node, who.Join, set.Version)
-		v.signed = append(v.signed, Vote{Voter: v.disk.Voter, Set: set.Version, Dead: who, Signature: v.sign(message)})
-	}
-	return v.signed
-}
-
-// newestSet is the version of the newest set that the voter has folded, and if it acts under sets the newest of those.
-func (v *Voter) newestSet() uint64 {
-	if set, votes := v.votingSet(); votes || v.isMember() {
-		return set.Version
-	}
-	return v.membership.Now.Version
-}
-
-// applied is what every incarnation that is not out has acted upon at least.
-func (v *Voter) applied() uint64 {
-	least := v.membership.Sequence
-	for _, p := range v.peers {
-		if p.live {
-			least = min(least, p.applied)
-		}
-	}
-	return least
-}
-
-// answer completes an answer with what its node has not heard yet.
-func (v *Voter) answer(now Instant, p *peer, a Answer) Answer {
-	p.serial++
-	a.Log, a.Voter, a.To, a.Serial = v.disk.Log, v.disk.Voter, p.who, p.serial
-	a.Votes = v.votes()
-	told := v.changes
-	var news []*peer
-	if p.heard < v.changes {
-		news = slices.DeleteFunc(slices.Clone(v.peers), func(q *peer) bool { return q == p || q.changed <= p.heard })
-	}
-	slices.SortFunc(news, func(a, b *peer) int { return cmp.Compare(a.changed, b.changed) })
-	if len(news) > maxProgress {
-		news = news[:maxProgress]
-		told = news[maxProgress-1].changed
-	}
-	for _, q := range news {
-		a.Progress = append(a.Progress, Progress{Who: q.who, Folded: q.folded, Applied: q.applied})
-	}
-	p.told = told
-	p.sent = append(p.sent, sent{serial: p.serial, at: now, told: told})
-	return a
-}
-
-func (v *Voter) peer(who Incarnation) (*peer, bool) {
-	i, found := slices.BinarySearchFunc(v.peers, who, func(p *peer, who Incarnation) int { return p.who.Compare(who) })
-	if !found {
-		return nil, false
-	}
-	return v.peers[i], true
-}
-
-// promise is the end of a promise that is given now. One of a voter that grants nothing yet lasts as long after its quiet.
-func (v *Voter) promise(now Instant) Instant { return max(now, v.quiet).Add(v.timing.promised()) }
-
-// add begins to promise to an incarnation that the voter hears of for the first time.
-func (v *Voter) add(who Incarnation, now Instant) *peer {
-	p := &peer{who: who, until: v.promise(now), serial: v.firstSerial}
-	i, _ := slices.BinarySearchFunc(v.peers, who, func(p *peer, who Incarnation) int { return p.who.Compare(who) })
-	v.peers = slices.Insert(v.peers, i, p)
-	return p
 }

@@ -10,6 +10,8 @@ type mutation struct {
 const (
 	timeFile       = "core/lease/time.go"
 	voterFile      = "core/lease/voter.go"
+	peerFile       = "core/lease/peer.go"
+	votesFile      = "core/lease/votes.go"
 	digestFile     = "core/lease/digest.go"
 	holderFile     = "core/lease/holder.go"
 	controllerFile = "core/control/controller.go"
@@ -32,9 +34,9 @@ var mutations = []mutation{
 	{"a promise ends early", timeFile, "return t.Lease + t.Lease/rateError", "return t.Lease - 2*t.Lease/rateError"},
 	{"a voter forgets its votes at a restart", voterFile, "v.peers = append(v.peers, &peer{who: who, voted: true, serial: start.Serial})", "_ = who"},
 	{"a voter grants after it has voted", voterFile, "v.acts(now) && !p.voted &&", "v.acts(now) &&"},
-	{"a voter does not promise when it starts", voterFile, "p := &peer{who: who, until: v.promise(now), ", "p := &peer{who: who, until: now, "},
+	{"a voter does not promise when it starts", peerFile, "p := &peer{who: who, until: v.promise(now), ", "p := &peer{who: who, until: now, "},
 	{"a voter promises from a renewal that it does not grant under", voterFile, "p.until = max(p.until, now.Add(v.timing.promised()))", "_ = p"},
-	{"a voter counts its answers from the same number at each start", voterFile, "serial: v.firstSerial}", "serial: 0}"},
+	{"a voter counts its answers from the same number at each start", peerFile, "serial: v.firstSerial}", "serial: 0}"},
 	{"a restarted voter acts before it has folded again", voterFile, "return v.membership.Sequence >= v.disk.Since", "return true"},
 	{"a voter does not note what it has folded when it votes", voterFile, "v.disk.Since = max(v.disk.Since, m.Now.Version)", "_ = m"},
 	{"who is out is not told", voterFile, "Number: m.Number, Out: true}", "Number: m.Number}"},
@@ -75,8 +77,8 @@ var mutations = []mutation{
 	{"a node that holds an address announces it", framesFile, "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Probe)", "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Announce)"},
 	{"a responder may answer beyond the lease", announceFile, "\t\tm.until = until\n", "\t\tm.until = until.Add(m.timing.Lease)\n"},
 	// What else leases and lists are for.
-	{"a vote is sent before it is durable", voterFile, "return !slices.Contains(v.durable.Dead, who) })", "return false })"},
-	{"a voter acts under a set that its disk does not name yet", voterFile, "set.Version <= v.durable.Since &&", ""},
+	{"a vote is sent before it is durable", votesFile, "return !slices.Contains(v.durable.Dead, who) })", "return false })"},
+	{"a voter acts under a set that its disk does not name yet", votesFile, "set.Version <= v.durable.Since &&", ""},
 	{"a lease counts from the answer", holderFile, "\tif a.Granted {\n\t\th.granted(a)", "\tif a.Granted {\n\t\tfor i := range h.sentAt {\n\t\t\tif h.sentAt[i].number == a.Number {\n\t\t\t\th.sentAt[i].at = now\n\t\t\t}\n\t\t}\n\t\th.granted(a)"},
 	{"a node that returns takes addresses over", successionFile, "if s.rules < rulesStandbyInsertion || len(list) < 2 {\n\t\treturn len(list)", "if s.rules < rulesStandbyInsertion || len(list) < 2 {\n\t\treturn 0"},
 	{"the last standby is promoted", successionFile, "survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)", "survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)\n\t\t\tif len(survivors[i]) > 0 && survivors[i][0] != a.list[0] {\n\t\t\t\tslices.Reverse(survivors[i])\n\t\t\t}"},
