@@ -66,7 +66,7 @@ func (m *Machine) Describe(c *lease.Canon) {
 		c.Sequence(q.who.Join)
 		for _, w := range q.waits {
 			c.Sequence(w.version)
-			c.Text(string(w.addr.AsSlice()))
+			c.Address(w.addr)
 		}
 	}
 	for _, who := range m.proven {
@@ -74,7 +74,7 @@ func (m *Machine) Describe(c *lease.Canon) {
 	}
 	c.Flag(false)
 	m.vips.Scan(func(v *vip) bool {
-		c.Text(string(v.addr.AsSlice()))
+		c.Address(v.addr)
 		c.Number(uint64(v.stage))
 		c.Sequence(v.under)
 		c.Sequence(v.replaced)

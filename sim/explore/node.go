@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"viplog/core/event"
 	"viplog/core/lease"
@@ -13,13 +14,53 @@ import (
 
 // runningNode is a node's process, its responder and its disk.
 type runningNode struct {
-	machine  *node.Machine // nil: down
+	machine  *process // nil: down
+	shared   bool     // other worlds have the same machine
 	disk     node.Disk
 	wake     lease.Instant
 	until    lease.Instant // the responder answers till then
 	boots    int
 	answers  bool
 	proposed []event.Event
+	record   event.Record // of the first that is proposed
+}
+
+// process is a node's machine. Worlds share it until one of them is to step it: that one steps a copy. Copying a machine writes to it,
+// hence the lock.
+type process struct {
+	*node.Machine
+	lock   sync.Mutex
+	part   remembered
+	ledger remembered
+}
+
+func newProcess(identity node.Identity, timing lease.Timing, disk node.Disk) *process {
+	m := node.New(identity, timing, exploredLog, disk)
+	m.VerifyBy(isSignedVote)
+	m.Ledger().FoldAs(exploredBinary)
+	return &process{Machine: m}
+}
+
+func (p *process) copied() *process {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return &process{Machine: p.Clone()}
+}
+
+func (p *process) describedLedger() *lease.Part {
+	return p.ledger.get(func(c *lease.Canon) { describeLedger(c, p.Ledger()) })
+}
+
+// step lets a node's machine do something. Before that it becomes the node's own.
+func (n *runningNode) step(now lease.Instant, in node.Input) node.Ready {
+	if n.shared {
+		n.machine, n.shared = n.machine.copied(), false
+	}
+	n.machine.part.forget()
+	n.machine.ledger.forget()
+	ready := n.machine.Step(now, in)
+	n.perform(ready)
+	return ready
 }
 
 // perform does what of Ready concerns the node alone.
@@ -35,7 +76,10 @@ func (n *runningNode) perform(ready node.Ready) {
 		n.answers = true
 	}
 	if ready.Propose != nil {
-		n.proposed = ready.Propose
+		n.proposed, n.record = ready.Propose, event.Record{}
+		if len(n.proposed) > 0 {
+			n.record = encoded(n.proposed[0])
+		}
 	}
 }
 
@@ -52,9 +96,9 @@ func (n *runningNode) describe(c *lease.Canon, l *factLog) {
 	c.Flag(n.answers)
 	c.Number(uint64(len(n.proposed)))
 	if len(n.proposed) > 0 {
-		c.Flag(l.holds(n.proposed[0]))
+		c.Flag(l.holds(n.record))
 	}
-	n.machine.Describe(c)
+	c.Part(n.machine.part.get(n.machine.Describe))
 }
 
 // exploredIdentity is that of a node's process which starts when the log holds so many facts.

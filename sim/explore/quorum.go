@@ -109,8 +109,7 @@ func (w *quorum) startNode(i int, boots bool) {
 	if boots {
 		n.boots++
 	}
-	n.machine = node.New(exploredIdentity(i, n.boots, w.log.head()), quorumTiming, exploredLog, n.disk)
-	n.machine.VerifyBy(isSignedVote)
+	n.machine, n.shared = newProcess(exploredIdentity(i, n.boots, w.log.head()), quorumTiming, n.disk), false
 	w.tell(i, node.Linked{Interfaces: exploredInterfaces(i)})
 	w.tell(i, node.Folded{Entries: w.log.entries})
 }
@@ -126,8 +125,7 @@ func (w *quorum) step(i int, in node.Input) {
 	if n.machine == nil {
 		return
 	}
-	ready := n.machine.Step(w.now, in)
-	n.perform(ready)
+	ready := n.step(w.now, in)
 	for _, r := range ready.Renewals {
 		if v, carries := w.link(i, r.Voter); carries {
 			w.due = append(w.due, func() { w.voterDid(v, w.voters[v].machine.Renewed(w.now, r.Renew)) })
@@ -247,11 +245,9 @@ func (w *quorum) isProvenDead(who lease.Incarnation) bool {
 
 func (w *quorum) clone() *quorum {
 	c := *w
-	c.nodes, c.voters, c.log = slices.Clone(w.nodes), slices.Clone(w.voters), w.log.copied()
+	c.nodes, c.voters = slices.Clone(w.nodes), slices.Clone(w.voters)
 	for i := range c.nodes {
-		if c.nodes[i].machine != nil {
-			c.nodes[i].machine = c.nodes[i].machine.Clone()
-		}
+		c.nodes[i].shared = true
 	}
 	for i := range c.voters {
 		c.voters[i].machine = c.voters[i].machine.Clone()
@@ -259,28 +255,27 @@ func (w *quorum) clone() *quorum {
 	return &c
 }
 
-// Canonical implements World.
-func (w *quorum) Canonical() []byte {
-	base := w.log.ledger
-	for _, n := range w.nodes {
-		if n.machine != nil && n.machine.Ledger().Sequence() < base.Sequence() {
-			base = n.machine.Ledger()
+// Describe implements World.
+func (w *quorum) Describe(c *lease.Canon) {
+	base, described := w.log.ledger(), w.log.total.described
+	for i := range w.nodes {
+		if m := w.nodes[i].machine; m != nil && m.Ledger().Sequence() < base.Sequence() {
+			base, described = m.Ledger(), m.describedLedger
 		}
 	}
-	return lease.Encode(func(c *lease.Canon) {
-		w.log.describe(c, base)
-		c.Number(uint64(w.facts))
-		c.Number(uint64(w.crashes))
-		c.Number(uint64(w.restarts))
-		for _, v := range w.voters {
-			v.machine.Describe(c, w.now)
+	w.log.describe(c, base, described())
+	c.Number(uint64(w.facts))
+	c.Number(uint64(w.crashes))
+	c.Number(uint64(w.restarts))
+	for _, v := range w.voters {
+		v.machine.Describe(c, w.now)
+	}
+	for i := range w.nodes {
+		n := &w.nodes[i]
+		if n.describe(c, &w.log); n.machine != nil {
+			n.machine.DescribeLease(c)
 		}
-		for _, n := range w.nodes {
-			if n.describe(c, &w.log); n.machine != nil {
-				n.machine.DescribeLease(c)
-			}
-		}
-	})
+	}
 }
 
 // Violation implements World.

@@ -27,6 +27,7 @@ func (v *runningVoter) start(timing lease.Timing, now lease.Instant, restarts in
 	id := v.id
 	sign := func(message []byte) []byte { return signedBy(id, message) }
 	v.machine = lease.NewVotingReplica(v.disk, timing, sign, lease.VoterStart{Now: now, Serial: uint64(restarts) << 32})
+	v.machine.Ledger.FoldAs(exploredBinary)
 	v.wake = lease.Never
 }
 
