@@ -21,6 +21,7 @@ type Canon struct {
 	writing   bool     // for the second time
 	again     bool     // it asks for what was ranked
 	filled    []byte
+	recorder  *Canon
 }
 
 // hole is where a rank among sequences or another space goes.
@@ -37,8 +38,7 @@ type space struct {
 
 // Encode runs a description of a whole world and gives its canonical bytes. They are good until it is called again.
 func (c *Canon) Encode(describe func(*Canon)) []byte {
-	c.bytes, c.holes, c.sequences, c.spaces = c.bytes[:0], c.holes[:0], c.sequences[:0], c.spaces[:0]
-	c.writing, c.again = false, false
+	c.reset()
 	describe(c)
 	if !c.again {
 		return c.fill()
@@ -46,6 +46,11 @@ func (c *Canon) Encode(describe func(*Canon)) []byte {
 	c.writing, c.bytes = true, c.bytes[:0]
 	describe(c)
 	return c.bytes
+}
+
+func (c *Canon) reset() {
+	c.bytes, c.holes, c.sequences, c.spaces = c.bytes[:0], c.holes[:0], c.sequences[:0], c.spaces[:0]
+	c.writing, c.again = false, false
 }
 
 // fill writes the ranks into their holes.
@@ -204,14 +209,18 @@ type Part struct {
 	holes []hole
 }
 
-// Recorded runs a part of a description by itself.
-func Recorded(describe func(*Canon)) *Part {
-	c := &Canon{}
-	describe(c)
-	if c.again || len(c.spaces) > 0 {
+// Recorded runs a part of a description by itself. It writes nothing.
+func (c *Canon) Recorded(describe func(*Canon)) *Part {
+	if c.recorder == nil {
+		c.recorder = &Canon{}
+	}
+	r := c.recorder
+	r.reset()
+	describe(r)
+	if r.again || len(r.spaces) > 0 {
 		panic("lease: a recorded part ranks sequences only")
 	}
-	return &Part{slices.Clone(c.bytes), slices.Clone(c.holes)}
+	return &Part{slices.Clone(r.bytes), slices.Clone(r.holes)}
 }
 
 // Part writes what was recorded.

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"viplog/core/event"
@@ -23,33 +21,6 @@ type factLog struct {
 	total     *total
 }
 
-// total is a ledger that several worlds share: copying one writes to it, hence the lock.
-type total struct {
-	ledger *ledger.State
-	lock   sync.Mutex
-	part   remembered
-}
-
-// remembered is a part of a description that is written when it is first asked for.
-type remembered struct{ part atomic.Pointer[lease.Part] }
-
-func (r *remembered) get(describe func(*lease.Canon)) *lease.Part {
-	if known := r.part.Load(); known != nil {
-		return known
-	}
-	part := lease.Recorded(describe)
-	r.part.Store(part)
-	return part
-}
-
-func (r *remembered) forget() { r.part.Store(nil) }
-
-func (t *total) copied() *ledger.State {
-	t.lock.Lock()
-	defer t.lock.Unlock()
-	return t.ledger.Clone()
-}
-
 func newFactLog(id string) factLog {
 	s := ledger.New(id)
 	s.FoldAs(exploredBinary)
@@ -57,10 +28,6 @@ func newFactLog(id string) factLog {
 }
 
 func (l *factLog) ledger() *ledger.State { return l.total.ledger }
-
-func (t *total) described() *lease.Part {
-	return t.part.get(func(c *lease.Canon) { describeLedger(c, t.ledger) })
-}
 
 func (l *factLog) head() uint64 { return uint64(len(l.entries)) }
 
@@ -70,7 +37,7 @@ func (l *factLog) store(e event.Event) log.Entry {
 	entry := log.Entry{Fact: log.Fact{Record: encoded(e)}, Sequence: sequence, Time: time.Unix(int64(sequence), 0).UTC()}
 	l.entries = append(slices.Clip(l.entries), entry)
 	l.events = append(slices.Clip(l.events), e)
-	l.described = append(slices.Clip(l.described), lease.Recorded(func(c *lease.Canon) { l.describeNewest(c) }))
+	l.described = append(slices.Clip(l.described), new(lease.Canon).Recorded(l.describeNewest))
 	l.total = &total{ledger: l.total.copied()}
 	l.total.ledger.Apply(e, sequence, entry.Time.UnixNano())
 	return entry
@@ -122,9 +89,9 @@ func (l *factLog) toggleService() event.Event {
 }
 
 // describe writes what decides how nodes go on that have folded at least what a ledger has: its lists, and the facts since.
-func (l *factLog) describe(c *lease.Canon, base *ledger.State, described *lease.Part) {
-	c.Part(described)
-	for _, fact := range l.described[base.Sequence():] {
+func (l *factLog) describe(c *lease.Canon, base *total) {
+	c.Part(base.described(c))
+	for _, fact := range l.described[base.ledger.Sequence():] {
 		c.Part(fact)
 	}
 }

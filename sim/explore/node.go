@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sync"
 
 	"viplog/core/event"
 	"viplog/core/lease"
@@ -15,7 +14,8 @@ import (
 // runningNode is a node's process, its responder and its disk.
 type runningNode struct {
 	machine  *process // nil: down
-	shared   bool     // other worlds have the same machine
+	shared   bool     // other worlds have the same process
+	folds    bool     // else other processes have its ledger
 	disk     node.Disk
 	wake     lease.Instant
 	until    lease.Instant // the responder answers till then
@@ -25,46 +25,8 @@ type runningNode struct {
 	record   event.Record // of the first that is proposed
 }
 
-// process is a node's machine. Worlds share it until one of them is to step it: that one steps a copy. Copying a machine writes to it,
-// hence the lock.
-type process struct {
-	*node.Machine
-	lock   sync.Mutex
-	part   remembered
-	ledger remembered
-}
-
-func newProcess(identity node.Identity, timing lease.Timing, disk node.Disk) *process {
-	m := node.New(identity, timing, exploredLog, disk)
-	m.VerifyBy(isSignedVote)
-	m.Ledger().FoldAs(exploredBinary)
-	return &process{Machine: m}
-}
-
-func (p *process) copied() *process {
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	return &process{Machine: p.Clone()}
-}
-
-func (p *process) describedLedger() *lease.Part {
-	return p.ledger.get(func(c *lease.Canon) { describeLedger(c, p.Ledger()) })
-}
-
-// step lets a node's machine do something. Before that it becomes the node's own.
-func (n *runningNode) step(now lease.Instant, in node.Input) node.Ready {
-	if n.shared {
-		n.machine, n.shared = n.machine.copied(), false
-	}
-	n.machine.part.forget()
-	n.machine.ledger.forget()
-	ready := n.machine.Step(now, in)
-	n.perform(ready)
-	return ready
-}
-
 // perform does what of Ready concerns the node alone.
-func (n *runningNode) perform(ready node.Ready) {
+func (n *runningNode) perform(ready node.Ready) node.Ready {
 	n.wake, n.until = ready.Wake, ready.Until
 	if ready.Persist != nil {
 		n.disk = *ready.Persist
@@ -81,6 +43,21 @@ func (n *runningNode) perform(ready node.Ready) {
 			n.record = encoded(n.proposed[0])
 		}
 	}
+	return ready
+}
+
+// start starts the process.
+func (n *runningNode) start(identity node.Identity, timing lease.Timing) {
+	n.machine, n.shared, n.folds = newProcess(identity, timing, n.disk), false, true
+}
+
+// step lets a node's machine do something. Before that it becomes the node's own; its ledger does if it may be written to.
+func (n *runningNode) step(now lease.Instant, in node.Input) node.Ready {
+	folds := n.machine.mayWriteLedger(in)
+	if n.shared || folds && !n.folds {
+		n.machine, n.shared, n.folds = n.machine.copied(folds), false, folds
+	}
+	return n.perform(n.machine.step(now, in))
 }
 
 // describe writes how it goes on, but how its lease stands in time.
@@ -98,7 +75,7 @@ func (n *runningNode) describe(c *lease.Canon, l *factLog) {
 	if len(n.proposed) > 0 {
 		c.Flag(l.holds(n.record))
 	}
-	c.Part(n.machine.part.get(n.machine.Describe))
+	c.Part(n.machine.described(c))
 }
 
 // exploredIdentity is that of a node's process which starts when the log holds so many facts.

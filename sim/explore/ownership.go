@@ -111,7 +111,7 @@ func (w *ownership) start(i int, boots bool) {
 	if n.now == 0 {
 		n.now = lease.Instant(time.Hour)
 	}
-	n.machine, n.shared = newProcess(exploredIdentity(i, n.boots, w.log.head()), lease.Default, n.disk), false
+	n.start(exploredIdentity(i, n.boots, w.log.head()), lease.Default)
 	n.heard, n.votes, n.proposed = nil, 0, nil
 	w.step(i, node.Linked{Interfaces: exploredInterfaces(i)})
 	w.step(i, node.Folded{Entries: w.log.entries})
@@ -289,9 +289,9 @@ func (w *ownership) clone() *ownership {
 // Describe implements World. Of the log only what somebody has not folded yet counts, and what the rest adds up to.
 func (w *ownership) Describe(c *lease.Canon) {
 	if slowest := w.slowest(); slowest != nil {
-		w.log.describe(c, slowest.Ledger(), slowest.describedLedger())
+		w.log.describe(c, slowest.total)
 	} else {
-		w.log.describe(c, w.log.ledger(), w.log.total.described())
+		w.log.describe(c, w.log.total)
 	}
 	c.Number(uint64(w.facts))
 	c.Number(uint64(w.crashes))

@@ -109,7 +109,7 @@ func (w *quorum) startNode(i int, boots bool) {
 	if boots {
 		n.boots++
 	}
-	n.machine, n.shared = newProcess(exploredIdentity(i, n.boots, w.log.head()), quorumTiming, n.disk), false
+	n.start(exploredIdentity(i, n.boots, w.log.head()), quorumTiming)
 	w.tell(i, node.Linked{Interfaces: exploredInterfaces(i)})
 	w.tell(i, node.Folded{Entries: w.log.entries})
 }
@@ -257,13 +257,13 @@ func (w *quorum) clone() *quorum {
 
 // Describe implements World.
 func (w *quorum) Describe(c *lease.Canon) {
-	base, described := w.log.ledger(), w.log.total.described
+	base := w.log.total
 	for i := range w.nodes {
-		if m := w.nodes[i].machine; m != nil && m.Ledger().Sequence() < base.Sequence() {
-			base, described = m.Ledger(), m.describedLedger
+		if m := w.nodes[i].machine; m != nil && m.Ledger().Sequence() < base.ledger.Sequence() {
+			base = m.total
 		}
 	}
-	w.log.describe(c, base, described())
+	w.log.describe(c, base)
 	c.Number(uint64(w.facts))
 	c.Number(uint64(w.crashes))
 	c.Number(uint64(w.restarts))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 
 	"viplog/core/event"
@@ -55,8 +56,15 @@ func signedBy(voter string, message []byte) []byte {
 	return signature
 }
 
+var signedVotes memo[[]byte]
+
 func signedVote(voter string, who lease.Incarnation, set uint64) []byte {
-	return signedBy(voter, event.VoteMessage(exploredLog, who.Node, who.Join, set))
+	var room [64]byte
+	key := append(room[:0], voter...)
+	node := who.Node.As16()
+	key = append(append(key, 0), node[:]...)
+	key = binary.AppendUvarint(binary.AppendUvarint(key, who.Join), set)
+	return signedVotes.of(key, func() []byte { return signedBy(voter, event.VoteMessage(exploredLog, who.Node, who.Join, set)) })
 }
 
 // isSignedVote compares with what the voter signs; checking the signature costs more than all else.
