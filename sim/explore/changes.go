@@ -74,7 +74,7 @@ func Changes(o ChangesOptions) World {
 	}
 	for i := range w.voters {
 		w.startVoter(i)
-		w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries), nil)
+		w.voterDid(i, w.voters[i].fold(w.now, w.log.entries), nil)
 	}
 	who := lease.Incarnation{Node: address, Join: w.log.head()}
 	w.holder = lease.NewHolder(exploredLog, who, 0, changesTiming, isSignedVote, w.now)
@@ -221,7 +221,7 @@ func (w *changes) clone() *changes {
 	c.holder, c.node, c.controller = w.holder.Clone(), w.node.Clone(), w.controller.Clone()
 	c.voters = slices.Clone(w.voters)
 	for i := range c.voters {
-		c.voters[i].machine = w.voters[i].machine.Clone()
+		c.voters[i] = c.voters[i].copied()
 	}
 	return &c
 }
@@ -240,7 +240,7 @@ func (w *changes) Steps() (steps []Step) {
 			add(v.id+" folds the next fact", func(w *changes) {
 				at := w.voters[i].machine.Ledger.Sequence()
 				w.model.folded(i, at+1)
-				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries[at:at+1]), nil)
+				w.voterDid(i, w.voters[i].fold(w.now, w.log.entries[at:at+1]), nil)
 			})
 		}
 		if w.restarts < w.options.Restarts {
@@ -248,7 +248,7 @@ func (w *changes) Steps() (steps []Step) {
 				w.restarts++
 				w.model.restarted(i)
 				w.startVoter(i)
-				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries[:w.ready]), nil)
+				w.voterDid(i, w.voters[i].fold(w.now, w.log.entries[:w.ready]), nil)
 			})
 		}
 	}

@@ -92,7 +92,7 @@ func (w *quorum) store(e event.Event) {
 	entry := w.log.store(e)
 	w.facts++
 	for i := range w.voters {
-		w.voterDid(i, w.voters[i].machine.Folded(w.now, []log.Entry{entry}))
+		w.voterDid(i, w.voters[i].fold(w.now, []log.Entry{entry}))
 	}
 	w.deliver()
 }
@@ -100,7 +100,7 @@ func (w *quorum) store(e event.Event) {
 func (w *quorum) startVoter(i int) {
 	v := &w.voters[i]
 	v.start(quorumTiming, w.now, w.restarts)
-	w.voterDid(i, v.machine.Folded(w.now, w.log.entries))
+	w.voterDid(i, v.fold(w.now, w.log.entries))
 	w.deliver()
 }
 
@@ -250,7 +250,7 @@ func (w *quorum) clone() *quorum {
 		c.nodes[i].shared = true
 	}
 	for i := range c.voters {
-		c.voters[i].machine = c.voters[i].machine.Clone()
+		c.voters[i] = c.voters[i].copied()
 	}
 	return &c
 }

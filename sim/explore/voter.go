@@ -9,6 +9,7 @@ import (
 
 	"viplog/core/event"
 	"viplog/core/lease"
+	"viplog/core/log"
 )
 
 // runningVoter is a voter's process and its disk.
@@ -16,6 +17,8 @@ type runningVoter struct {
 	id      string
 	disk    lease.VoterDisk
 	machine *lease.VotingReplica
+	total   *total // its ledger
+	folds   bool   // else other voters have its ledger
 	wake    lease.Instant
 }
 
@@ -29,7 +32,24 @@ func (v *runningVoter) start(timing lease.Timing, now lease.Instant, restarts in
 	sign := func(message []byte) []byte { return signedBy(id, message) }
 	v.machine = lease.NewVotingReplica(v.disk, timing, sign, lease.VoterStart{Now: now, Serial: uint64(restarts) << 32})
 	v.machine.Ledger.FoldAs(exploredBinary)
+	v.total, v.folds = &total{ledger: v.machine.Ledger}, true
 	v.wake = lease.Never
+}
+
+// copied is the same voter in another world.
+func (v runningVoter) copied() runningVoter {
+	v.machine = &lease.VotingReplica{Voter: v.machine.Voter.Clone(), Ledger: v.total.ledger}
+	v.folds = false
+	return v
+}
+
+func (v *runningVoter) fold(now lease.Instant, entries []log.Entry) lease.VoterReady {
+	if !v.folds {
+		v.total, v.folds = &total{ledger: v.total.copied()}, true
+		v.machine.Ledger = v.total.ledger
+		v.machine.Ledger.TrackLists()
+	}
+	return v.machine.Folded(now, entries)
 }
 
 func exploredVoterKey(id string) ed25519.PrivateKey {
