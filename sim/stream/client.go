@@ -92,8 +92,8 @@ type request struct {
 	client     *Client
 	connection int
 	sent       time.Duration // the last time
-	twice      bool // two of it are on their way
-	over       bool // answered or given up
+	twice      bool          // two of it are on their way
+	over       bool          // answered or given up
 }
 
 func (c *Client) ask(r *request) {
