@@ -12,7 +12,6 @@ import (
 	"viplog/core/log"
 	"viplog/core/node"
 	"viplog/core/trace"
-	"viplog/sim/segment"
 )
 
 // Audit watches a world: what responders would answer and what is on the wire, not what machines mean to do.
@@ -48,26 +47,6 @@ func (v Violation) String() string {
 type standing struct {
 	leased bool
 	until  lease.Instant
-}
-
-type ballot struct {
-	dead lease.Incarnation
-	set  uint64
-}
-
-// view is what a client sees of an address.
-type view struct {
-	client *segment.Client
-	addr   netip.Addr
-}
-
-type seen struct {
-	answered time.Duration // when the last request that was answered was sent
-	lost     int
-	count    int
-	darkest  time.Duration // the longest time between two answered requests
-	by       segment.MAC
-	dark     bool // the last request whose outcome is known was lost
 }
 
 func newAudit(w *World) *Audit {
@@ -116,32 +95,6 @@ func (a *Audit) violate(auditor, format string, args ...any) {
 	v := Violation{a.world.Now(), auditor, fmt.Sprintf(format, args...)}
 	a.Violations = append(a.Violations, v)
 	a.world.tell("auditor", trace.Note{Kind: trace.Violated, Text: auditor + ": " + v.Text})
-}
-
-// stored folds what the log stores. No address may move from a node that nothing has happened to.
-func (a *Audit) stored(e log.Entry) {
-	changes := a.ledger.ApplyEntry(e)
-	voters, version := a.ledger.Voters()
-	a.sets[version] = len(voters)
-	a.world.tell("log", trace.Note{Kind: trace.Appended, Sequence: e.Sequence, Text: e.Type + " " + e.Entity})
-	for _, c := range changes {
-		switch {
-		case c.Kind == ledger.Rejected:
-			a.world.tell("log", trace.Note{Kind: trace.Refused, Sequence: e.Sequence, Text: c.Reason})
-		case c.Kind == ledger.Moved && c.From.IsValid():
-			a.Moves++
-			if _, _, runs := a.ledger.Running(c.From); runs && slices.Contains(unmoving, e.Type) {
-				a.violate("moves", "%s moved from %s, which runs, by %s", c.Address, c.From, e.Type)
-			}
-		}
-	}
-}
-
-// unmoving are the facts that move addresses only from a node that has gone.
-var unmoving = []string{
-	"viplog.NodeFailed.v1", "viplog.NodeLeft.v1", "viplog.ServiceDeleted.v1",
-	"viplog.NodeUndrained.v1", "viplog.PoolAdded.v1", "viplog.VoterAdded.v1", "viplog.VoterRemoved.v1",
-	"viplog.VotersSettled.v1",
 }
 
 // responded looks at what a node's responder answers for after a step.
@@ -224,173 +177,4 @@ func (a *Audit) check(addr netip.Addr) {
 		delete(a.overlaps, addr)
 		a.world.tell("auditor", trace.Note{Kind: trace.Alone, Address: addr, Gap: a.world.Now() - since})
 	}
-}
-
-// voted takes the votes that a voter sends. Proof of death and lease of one incarnation are never together.
-func (a *Audit) voted(ready lease.VoterReady) {
-	for _, answer := range ready.Answers {
-		a.count(answer.Votes)
-	}
-	if ready.Word != nil {
-		a.count(ready.Word.Votes)
-	}
-}
-
-func (a *Audit) count(votes []lease.Vote) {
-	for _, v := range votes {
-		b := ballot{v.Dead, v.Set}
-		if slices.Contains(a.votes[b], v.Voter) {
-			continue
-		}
-		a.votes[b] = append(a.votes[b], v.Voter)
-		if size := a.sets[v.Set]; size == 0 || 2*len(a.votes[b]) <= size || a.proven[v.Dead] {
-			continue
-		}
-		a.proven[v.Dead] = true
-		for _, h := range a.world.Hosts {
-			p := h.node
-			if p == nil || p.machine == nil || h.frozen {
-				continue
-			}
-			if who, _ := p.machine.Incarnation(); who == v.Dead && p.machine.LeasedUntil() > h.now() {
-				a.violate("lemma", "incarnation %d of %s is proven dead while it is leased", who.Join, h.Name)
-			}
-		}
-	}
-}
-
-// outcome takes what became of a client's request.
-func (a *Audit) outcome(client *segment.Client, o segment.Outcome) {
-	key := view{client, o.Address}
-	s := a.views[key]
-	if s == nil {
-		s = &seen{answered: -1}
-		a.views[key] = s
-		a.order = append(a.order, key)
-	}
-	s.count++
-	if !o.Answered {
-		s.lost++
-		if !s.dark && s.answered >= 0 && o.Sent > s.answered {
-			s.dark = true
-			a.world.tell(client.Port().Name, trace.Note{Kind: trace.Dark, Address: o.Address, Gap: a.world.Now() - s.answered})
-		}
-		return
-	}
-	gap := time.Duration(0)
-	if s.answered >= 0 {
-		gap = o.Sent - s.answered
-		s.darkest = max(s.darkest, gap)
-	}
-	if gap > tellDark || s.by != o.By {
-		a.world.tell(client.Port().Name, trace.Note{Kind: trace.Served, Address: o.Address, By: a.nameOf(o.By), Gap: max(gap, 0)})
-	}
-	s.answered, s.by, s.dark = max(s.answered, o.Sent), o.By, false
-}
-
-// tellDark is how long an address must not have been answered to be worth a line.
-const tellDark = 100 * time.Millisecond
-
-func (a *Audit) nameOf(mac segment.MAC) string {
-	for _, h := range a.world.Hosts {
-		if h.port != nil && h.port.MAC == mac {
-			return h.Name
-		}
-	}
-	return mac.String()
-}
-
-// Darkest is the longest time between two answered requests of any client to an address, since the last Forget, and how many requests
-// were lost.
-func (a *Audit) Darkest(addr netip.Addr) (gap time.Duration, lost int) {
-	for _, key := range a.order {
-		if key.addr == addr {
-			gap, lost = max(gap, a.views[key].darkest), lost+a.views[key].lost
-		}
-	}
-	return gap, lost
-}
-
-// Forget begins to count anew.
-func (a *Audit) Forget() { a.views, a.order = map[view]*seen{}, nil }
-
-// Converged says what is not as it should be when all is healed: every replica at the log's head with one digest, every
-// address with a list announced by its owner and nobody else, nothing waited for.
-func (a *Audit) Converged() string {
-	head := a.ledger.Sequence()
-	digest := a.ledger.Digest()
-	for _, h := range a.world.Hosts {
-		for _, r := range h.replicas() {
-			switch {
-			case r.ledger == nil:
-				return r.name + " follows no log"
-			case r.ledger.Sequence() != head:
-				return fmt.Sprintf("%s has folded %d of %d facts", r.name, r.ledger.Sequence(), head)
-			case r.ledger.Digest() != digest && r.name == "node/"+h.Name && h.isWrong:
-				return r.name + " has read a fact wrong"
-			case r.ledger.Digest() != digest:
-				a.violate("replay", "%s at %d has another ledger than the log", r.name, head)
-				return r.name + " has another ledger"
-			}
-		}
-		if p := h.node; p != nil && p.machine != nil {
-			if n := p.machine.Waits(); n > 0 {
-				return fmt.Sprintf("%s waits for %d", h.Name, n)
-			}
-		}
-	}
-	problem := ""
-	a.ledger.EachList(func(addr netip.Addr, list []lease.Incarnation) {
-		switch {
-		case problem != "" || len(list) == 0:
-		case len(a.announcers[addr]) != 1:
-			problem = fmt.Sprintf("%s is announced by %d nodes", addr, len(a.announcers[addr]))
-		default:
-			p := a.announcers[addr][0]
-			if who, _ := p.machine.Incarnation(); who != list[0] || !p.answers(addr) || p.machine.LeasedUntil() <= p.host.now() {
-				problem = fmt.Sprintf("%s is announced by incarnation %d of %s, not by %d", addr, who.Join, p.host.Name, list[0].Join)
-			}
-		}
-	})
-	return problem
-}
-
-// CheckReplay restores the reference from its snapshot and compares.
-func (a *Audit) CheckReplay() {
-	restored, err := ledger.Restore(a.ledger.Snapshot())
-	if err != nil || restored.Digest() != a.ledger.Digest() {
-		a.violate("replay", "the ledger restored from its snapshot at %d is another: %v", a.ledger.Sequence(), err)
-	}
-}
-
-// replica is a process's ledger; nil while it follows no log.
-type replica struct {
-	name   string
-	ledger *ledger.State
-}
-
-// replicas are those on a host.
-func (h *Host) replicas() (all []replica) {
-	if p := h.node; p != nil {
-		r := replica{name: "node/" + h.Name}
-		if p.machine != nil {
-			r.ledger = p.machine.Ledger()
-		}
-		all = append(all, r)
-	}
-	if p := h.voter; p != nil {
-		r := replica{name: "voter/" + h.Name}
-		if p.machine != nil {
-			r.ledger = p.machine.Ledger
-		}
-		all = append(all, r)
-	}
-	if p := h.controller; p != nil {
-		r := replica{name: "control/" + h.Name}
-		if p.machine != nil {
-			r.ledger = p.machine.Ledger
-		}
-		all = append(all, r)
-	}
-	return all
 }

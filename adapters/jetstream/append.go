@@ -44,15 +44,23 @@ func (l *Log) Append(ctx context.Context, fact log.Fact, last uint64) (uint64, e
 	return l.settle(ctx, attempt{
 		what: "append " + fact.ID,
 		send: func(ctx context.Context) (uint64, error) {
-			ack, err := l.js.PublishMsg(ctx, message,
-				jetstream.WithExpectStream(l.stream), jetstream.WithExpectLastSequencePerSubject(last), jetstream.WithMsgID(fact.ID))
-			if err != nil {
-				return 0, err
-			}
-			return ack.Sequence, nil
+			return asked(ctx, func(ctx context.Context) (uint64, error) { return l.publish(ctx, fact, last) })
 		},
 		find: func(ctx context.Context) (uint64, error) { return l.find(ctx, fact.ID, message.Subject, last) },
 	})
+}
+
+func (l *Log) publish(ctx context.Context, fact log.Fact, last uint64) (uint64, error) {
+	message, err := l.message(fact) // one for each time: publishing writes to it
+	if err != nil {
+		return 0, err
+	}
+	ack, err := l.js.PublishMsg(ctx, message,
+		jetstream.WithExpectStream(l.stream), jetstream.WithExpectLastSequencePerSubject(last), jetstream.WithMsgID(fact.ID))
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
 }
 
 // find looks for a fact that was sent under a guard. The guard lets it be the entity's next one only; when another is

@@ -96,7 +96,9 @@ func (l *Log) get(ctx context.Context, request getRequest) (log.Entry, error) {
 	if err != nil {
 		return log.Entry{}, fmt.Errorf("jetstream: %w", err)
 	}
-	reply, err := l.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+l.stream, body)
+	reply, err := asked(ctx, func(ctx context.Context) (*nats.Msg, error) {
+		return l.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+l.stream, body)
+	})
 	if err != nil {
 		return log.Entry{}, fmt.Errorf("jetstream: read %s: %w", l.stream, err)
 	}

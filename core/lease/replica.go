@@ -47,7 +47,12 @@ func (r *VotingReplica) Restored(now Instant, s *ledger.State) VoterReady {
 
 // Clone makes an independent copy.
 func (r *VotingReplica) Clone() *VotingReplica {
-	c := &VotingReplica{r.Voter.Clone(), r.Ledger.Clone(), r.digestEvery}
-	c.Ledger.TrackLists()
-	return c
+	s := r.Ledger.Clone()
+	s.TrackLists()
+	return r.CloneOn(s)
+}
+
+// CloneOn makes a copy that goes on with a clone of its ledger; or with the same one, if neither folds from here on.
+func (r *VotingReplica) CloneOn(s *ledger.State) *VotingReplica {
+	return &VotingReplica{r.Voter.Clone(), s, r.digestEvery}
 }

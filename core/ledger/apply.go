@@ -12,7 +12,11 @@ import (
 // subject, bytes that are not canonical, rules that the ledger does not hold) is rejected by every one of them: it
 // counts, and changes nothing.
 func (s *State) ApplyEntry(e log.Entry) []Change {
-	decoded, err := event.Decode(e.Record)
+	decode := event.Decode
+	if s.binary != nil && s.binary.Decode != nil {
+		decode = s.binary.Decode
+	}
+	decoded, err := decode(e.Record)
 	switch {
 	case err != nil:
 		s.advance(e.Sequence, e.Time.UnixNano())

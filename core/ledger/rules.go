@@ -29,6 +29,9 @@ type Binary struct {
 	// Verify tells whether a voter has signed a message, by its public key; nil: by Ed25519. A simulation that goes on
 	// where a real cluster's log ends holds no voter's private key, and lets other keys stand in for them.
 	Verify func(key ed25519.PublicKey, message, signature []byte) bool
+	// Decode reads a record as event.Decode does, which it is if it is nil. What folds the same facts again and again may
+	// remember them: the ledger never writes to an event.
+	Decode func(event.Record) (event.Event, error)
 }
 
 // FoldAs lets the ledger, and clones of it, be folded as a binary folds it: an older one, or one that trusts other keys.

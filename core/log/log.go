@@ -45,8 +45,9 @@ type Log interface {
 	// Append stores one fact if the newest fact about its entity has the sequence last (0: none), and returns its
 	// sequence once it is durable. ErrConflict: not stored, something newer is there. Appending a fact that is already
 	// stored again, under the guard that it was stored with, is a success with the sequence that it has; under
-	// another guard it is within minutes only, for as long as the log remembers IDs. When an answer is lost the log is read before the
-	// fact is sent again; ErrUnknown: the context ended while it was open whether the fact is stored.
+	// another guard it is within minutes only, for as long as the log remembers IDs. A fact that has no answer
+	// yet is sent again under its guard; where none comes for long the log is read. ErrUnknown: the context ended while it was open
+	// whether the fact is stored.
 	Append(ctx context.Context, fact Fact, last uint64) (uint64, error)
 
 	// AppendBatch stores all facts or none, one after the other, if the log's last sequence is head, and returns the

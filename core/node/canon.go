@@ -5,16 +5,22 @@ import (
 	"slices"
 
 	"viplog/core/lease"
+	"viplog/core/ledger"
 )
 
 // Clone makes an independent copy.
-func (m *Machine) Clone() *Machine {
+func (m *Machine) Clone() *Machine { return m.CloneOn(m.ledger.Clone()) }
+
+// CloneOn makes a copy that goes on with a clone of its ledger; or with the same one, if neither folds or joins from here on.
+func (m *Machine) CloneOn(s *ledger.State) *Machine {
 	c := *m
-	c.ledger = m.ledger.Clone()
+	c.ledger = s
 	c.greeting.heard = slices.Clone(m.greeting.heard)
 	c.conflicts, c.proven, c.dirty = slices.Clone(m.conflicts), slices.Clone(m.proven), slices.Clone(m.dirty)
 	if m.holder != nil {
-		c.ledger.TrackLists()
+		if s != m.ledger {
+			s.TrackLists()
+		}
 		c.holder, c.claims = m.holder.Clone(), m.claims.clone()
 		c.holder.VerifyBy(c.isSigned)
 	}
@@ -71,7 +77,7 @@ func (m *Machine) Describe(c *lease.Canon) {
 		c.Sequence(q.who.Join)
 		for _, w := range q.waits {
 			c.Sequence(w.version)
-			c.Text(string(w.addr.AsSlice()))
+			c.Address(w.addr)
 		}
 	}
 	for _, who := range m.proven {
@@ -79,7 +85,7 @@ func (m *Machine) Describe(c *lease.Canon) {
 	}
 	c.Flag(false)
 	m.vips.Scan(func(v *vip) bool {
-		c.Text(string(v.addr.AsSlice()))
+		c.Address(v.addr)
 		c.Number(uint64(v.stage))
 		c.Sequence(v.under)
 		c.Sequence(v.replaced)

@@ -51,6 +51,8 @@ func Changes(o ChangesOptions) World {
 		options: o, now: lease.Instant(time.Hour), log: newFactLog(exploredLog), node: ledger.New(exploredLog),
 		controller: control.NewController(exploredLog),
 	}
+	w.node.FoldAs(exploredBinary)
+	w.controller.Ledger.FoldAs(exploredBinary)
 	address := exploredNode(0)
 	w.store(exploredCluster(1))
 	for i, id := range o.From {
@@ -72,7 +74,7 @@ func Changes(o ChangesOptions) World {
 	}
 	for i := range w.voters {
 		w.startVoter(i)
-		w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries), nil)
+		w.voterDid(i, w.voters[i].fold(w.now, w.log.entries), nil)
 	}
 	who := lease.Incarnation{Node: address, Join: w.log.head()}
 	w.holder = lease.NewHolder(exploredLog, who, 0, changesTiming, isSignedVote, w.now)
@@ -217,10 +219,10 @@ func (w *changes) pass(d time.Duration, links []bool) {
 
 func (w *changes) clone() *changes {
 	c := *w
-	c.holder, c.node, c.log, c.controller = w.holder.Clone(), w.node.Clone(), w.log.copied(), w.controller.Clone()
+	c.holder, c.node, c.controller = w.holder.Clone(), w.node.Clone(), w.controller.Clone()
 	c.voters = slices.Clone(w.voters)
 	for i := range c.voters {
-		c.voters[i].machine = w.voters[i].machine.Clone()
+		c.voters[i] = c.voters[i].copied()
 	}
 	return &c
 }
@@ -239,7 +241,7 @@ func (w *changes) Steps() (steps []Step) {
 			add(v.id+" folds the next fact", func(w *changes) {
 				at := w.voters[i].machine.Ledger.Sequence()
 				w.model.folded(i, at+1)
-				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries[at:at+1]), nil)
+				w.voterDid(i, w.voters[i].fold(w.now, w.log.entries[at:at+1]), nil)
 			})
 		}
 		if w.restarts < w.options.Restarts {
@@ -247,7 +249,7 @@ func (w *changes) Steps() (steps []Step) {
 				w.restarts++
 				w.model.restarted(i)
 				w.startVoter(i)
-				w.voterDid(i, w.voters[i].machine.Folded(w.now, w.log.entries[:w.ready]), nil)
+				w.voterDid(i, w.voters[i].fold(w.now, w.log.entries[:w.ready]), nil)
 			})
 		}
 	}
@@ -291,7 +293,7 @@ func (w *changes) addFacts(add func(string, func(*changes))) {
 			done++
 		}
 	}
-	if _, before := w.log.ledger.FormerVoters(); done < len(w.options.Then) && before == 0 {
+	if _, before := w.log.ledger().FormerVoters(); done < len(w.options.Then) && before == 0 {
 		change := w.options.Then[done]
 		add("the voters become "+change, func(w *changes) {
 			if change[1:] == "+" {
@@ -307,45 +309,43 @@ func (w *changes) addFacts(add func(string, func(*changes))) {
 func (w *changes) isNews(e event.Event) bool {
 	switch e := e.(type) {
 	case event.VotersSettled:
-		_, before := w.log.ledger.FormerVoters()
+		_, before := w.log.ledger().FormerVoters()
 		return before != 0
 	case event.NodeFailed:
-		_, _, runs := w.log.ledger.Running(e.Address)
+		_, _, runs := w.log.ledger().Running(e.Address)
 		return runs
 	}
 	return true
 }
 
-// Canonical implements World.
-func (w *changes) Canonical() []byte {
-	return lease.Encode(func(c *lease.Canon) {
-		for at := w.ready; at < len(w.log.entries); at++ {
-			c.Sequence(uint64(at + 1))
-			c.Text(w.log.entries[at].Type + w.log.entries[at].Entity)
+// Describe implements World.
+func (w *changes) Describe(c *lease.Canon) {
+	for at := w.ready; at < len(w.log.entries); at++ {
+		c.Sequence(uint64(at + 1))
+		c.Text(w.log.entries[at].Type + w.log.entries[at].Entity)
+	}
+	c.Number(uint64(w.restarts))
+	w.holder.Describe(c, w.now)
+	c.Ahead(w.wake, w.now)
+	c.Sequence(w.node.Sequence())
+	w.controller.Describe(c)
+	for _, v := range w.voters {
+		c.Sequence(v.machine.Ledger.Sequence())
+		c.Sequence(v.disk.Since)
+		c.Number(uint64(len(v.disk.Dead)))
+		v.machine.Describe(c, w.now)
+	}
+	ballots := slices.Clone(w.ballots)
+	slices.SortFunc(ballots, func(a, b castBallot) int {
+		if a.set != b.set {
+			return int(a.set) - int(b.set)
 		}
-		c.Number(uint64(w.restarts))
-		w.holder.Describe(c, w.now)
-		c.Ahead(w.wake, w.now)
-		c.Sequence(w.node.Sequence())
-		w.controller.Describe(c)
-		for _, v := range w.voters {
-			c.Sequence(v.machine.Ledger.Sequence())
-			c.Sequence(v.disk.Since)
-			c.Number(uint64(len(v.disk.Dead)))
-			v.machine.Describe(c, w.now)
-		}
-		ballots := slices.Clone(w.ballots)
-		slices.SortFunc(ballots, func(a, b castBallot) int {
-			if a.set != b.set {
-				return int(a.set) - int(b.set)
-			}
-			return int(a.voter[0]) - int(b.voter[0])
-		})
-		for _, b := range ballots {
-			c.Text(b.voter)
-			c.Sequence(b.set)
-		}
+		return int(a.voter[0]) - int(b.voter[0])
 	})
+	for _, b := range ballots {
+		c.Text(b.voter)
+		c.Sequence(b.set)
+	}
 }
 
 // Violation implements World.

@@ -9,14 +9,16 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+
+	"viplog/core/lease"
 )
 
 // World is a state of a small world. Worlds are never changed in place.
 type World interface {
 	// Steps lists what may happen next.
 	Steps() []Step
-	// Canonical gives the same bytes for states that behave alike from here on.
-	Canonical() []byte
+	// Describe writes the same for states that behave alike from here on.
+	Describe(*lease.Canon)
 	// Violation says what must never be and is; "" if all is well.
 	Violation() string
 }
@@ -62,7 +64,8 @@ type visited struct {
 // Explore visits states breadth first, so that the first violation found is reached by the fewest steps, up to a limit
 // of states. Progress, if not nil, is called now and then.
 func Explore(start World, limit int, progress func(Result)) Result {
-	seen := map[[sha256.Size]byte]bool{sha256.Sum256(start.Canonical()): true}
+	canon := &lease.Canon{}
+	seen := map[[16]byte]bool{key(canon, start): true}
 	ways := []visited{{before: -1}}
 	queue := []World{start}
 	result := Result{States: 1, Violation: start.Violation()}
@@ -72,7 +75,7 @@ func Explore(start World, limit int, progress func(Result)) Result {
 		for _, step := range world.Steps() {
 			next := step.Do()
 			result.Steps++
-			key := sha256.Sum256(next.Canonical())
+			key := key(canon, next)
 			if seen[key] {
 				continue
 			}
@@ -99,7 +102,7 @@ func Explore(start World, limit int, progress func(Result)) Result {
 // Visit visits every state, on all processors, depth first, so that it needs little memory but for what it has seen; up to a
 // limit of states, or until the context ends. It gives no trace: Explore finds a shortest one.
 func Visit(ctx context.Context, start World, limit int, progress func(Result)) Result {
-	v := &visit{ctx: ctx, seen: map[[16]byte]struct{}{key(start): {}}, stack: []World{start}, limit: limit, progress: progress}
+	v := &visit{ctx: ctx, seen: map[[16]byte]struct{}{key(&lease.Canon{}, start): {}}, stack: []World{start}, limit: limit, progress: progress}
 	v.grown = sync.NewCond(&v.lock)
 	v.result = Result{States: 1, Violation: start.Violation()}
 	var workers sync.WaitGroup
@@ -125,6 +128,7 @@ type visit struct {
 }
 
 func (v *visit) work() {
+	canon := &lease.Canon{}
 	v.lock.Lock()
 	defer v.lock.Unlock()
 	for {
@@ -139,7 +143,7 @@ func (v *visit) work() {
 		v.stack = v.stack[:len(v.stack)-1]
 		v.working++
 		v.lock.Unlock()
-		v.expand(world)
+		v.expand(canon, world)
 		v.lock.Lock()
 		v.working--
 		v.grown.Broadcast()
@@ -150,10 +154,10 @@ func (v *visit) over() bool {
 	return v.result.Violation != "" || v.result.States >= v.limit || v.ctx.Err() != nil
 }
 
-func (v *visit) expand(world World) {
+func (v *visit) expand(canon *lease.Canon, world World) {
 	for _, step := range world.Steps() {
 		next := step.Do()
-		k := key(next)
+		k := key(canon, next)
 		v.lock.Lock()
 		v.result.Steps++
 		_, known := v.seen[k]
@@ -179,8 +183,8 @@ func (v *visit) expand(world World) {
 }
 
 // key tells states apart: 128 bits of a hash, so that two of a billion states are taken for one in less than one of 10^20 cases.
-func key(w World) [16]byte {
-	sum := sha256.Sum256(w.Canonical())
+func key(c *lease.Canon, w World) [16]byte {
+	sum := sha256.Sum256(c.Encode(w.Describe))
 	return [16]byte(sum[:16])
 }
 

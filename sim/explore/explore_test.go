@@ -3,6 +3,8 @@ package explore
 import (
 	"maps"
 	"testing"
+
+	"viplog/core/lease"
 )
 
 // Worlds that close within seconds; docs/figures.md has the large ones.
@@ -39,14 +41,14 @@ func TestStatesThatCountAsOneBehaveAlike(t *testing.T) {
 		"nodes":  Ownership(OwnershipOptions{Voters: 1, Nodes: 2, Facts: 1, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true}),
 		"change": Changes(ChangesOptions{From: []string{"A"}, Then: []string{"B+"}, Restarts: 1}),
 	} {
-		first := map[[16]byte]World{key(start): start}
+		first := map[[16]byte]World{key(&lease.Canon{}, start): start}
 		merged := 0
 		for queue := []World{start}; len(queue) > 0 && merged < 500; queue = queue[1:] {
 			for _, step := range queue[0].Steps() {
 				next := step.Do()
-				before, known := first[key(next)]
+				before, known := first[key(&lease.Canon{}, next)]
 				if !known {
-					first[key(next)] = next
+					first[key(&lease.Canon{}, next)] = next
 					queue = append(queue, next)
 					continue
 				}
@@ -63,7 +65,7 @@ func TestStatesThatCountAsOneBehaveAlike(t *testing.T) {
 func possible(w World) map[[16]byte]bool {
 	all := map[[16]byte]bool{}
 	for _, step := range w.Steps() {
-		all[key(step.Do())] = true
+		all[key(&lease.Canon{}, step.Do())] = true
 	}
 	return all
 }

@@ -12,42 +12,41 @@ import (
 	"viplog/core/log"
 )
 
-// factLog is the log of a small world, and what it adds up to. Copies share what is stored.
+// factLog is the log of a small world, and what it adds up to. Copies share all of it, and a ledger is copied before a fact is
+// applied to it.
 type factLog struct {
-	entries []log.Entry
-	events  []event.Event // those of the entries
-	ledger  *ledger.State
+	entries   []log.Entry
+	events    []event.Event // those of the entries
+	described []*lease.Part // the same
+	total     *total
 }
 
-func newFactLog(id string) factLog { return factLog{ledger: ledger.New(id)} }
+func newFactLog(id string) factLog {
+	s := ledger.New(id)
+	s.FoldAs(exploredBinary)
+	return factLog{total: &total{ledger: s}}
+}
+
+func (l *factLog) ledger() *ledger.State { return l.total.ledger }
 
 func (l *factLog) head() uint64 { return uint64(len(l.entries)) }
 
 // store appends a fact; the log server's clock is at as many seconds as there are facts.
 func (l *factLog) store(e event.Event) log.Entry {
-	record, err := event.Encode(e)
-	if err != nil {
-		panic("explore: " + err.Error())
-	}
 	sequence := l.head() + 1
-	entry := log.Entry{Fact: log.Fact{Record: record}, Sequence: sequence, Time: time.Unix(int64(sequence), 0).UTC()}
+	entry := log.Entry{Fact: log.Fact{Record: encoded(e)}, Sequence: sequence, Time: time.Unix(int64(sequence), 0).UTC()}
 	l.entries = append(slices.Clip(l.entries), entry)
 	l.events = append(slices.Clip(l.events), e)
-	l.ledger.Apply(e, sequence, entry.Time.UnixNano())
+	l.described = append(slices.Clip(l.described), new(lease.Canon).Recorded(l.describeNewest))
+	l.total = &total{ledger: l.total.copied()}
+	l.total.ledger.Apply(e, sequence, entry.Time.UnixNano())
 	return entry
 }
 
 // holds tells whether a fact is in the log already: what is proposed is not appended twice.
-func (l *factLog) holds(e event.Event) bool {
-	record, err := event.Encode(e)
-	if err != nil {
-		panic("explore: " + err.Error())
-	}
+func (l *factLog) holds(record event.Record) bool {
 	return slices.ContainsFunc(l.entries, func(known log.Entry) bool { return bytes.Equal(known.Data, record.Data) })
 }
-
-// copied is the same log for another world. It counts as a write.
-func (l *factLog) copied() factLog { return factLog{l.entries, l.events, l.ledger.Clone()} }
 
 const exploredLog = "explored"
 
@@ -83,21 +82,26 @@ func exploredService() event.Event {
 
 // toggleService deletes the Service, or applies it if there is none.
 func (l *factLog) toggleService() event.Event {
-	if _, there := l.ledger.ServiceSpec(exploredKey); there {
+	if _, there := l.ledger().ServiceSpec(exploredKey); there {
 		return event.ServiceDeleted{Namespace: exploredKey.Namespace, Name: exploredKey.Name, Source: "explore"}
 	}
 	return exploredService()
 }
 
-// describe writes what decides how nodes go on that have folded at least what base has: its lists, and the facts since.
-func (l *factLog) describe(c *lease.Canon, base *ledger.State) {
-	describeLedger(c, base)
-	for at := base.Sequence(); at < l.head(); at++ {
-		c.Sequence(at + 1)
-		c.Text(l.entries[at].Type)
-		c.Text(l.entries[at].Entity)
-		l.describeFact(c, l.events[at])
+// describe writes what decides how nodes go on that have folded at least what a ledger has: its lists, and the facts since.
+func (l *factLog) describe(c *lease.Canon, base *total) {
+	c.Part(base.described(c))
+	for _, fact := range l.described[base.ledger.Sequence():] {
+		c.Part(fact)
 	}
+}
+
+func (l *factLog) describeNewest(c *lease.Canon) {
+	at := l.head() - 1
+	c.Sequence(at + 1)
+	c.Text(l.entries[at].Type)
+	c.Text(l.entries[at].Entity)
+	l.describeFact(c, l.events[at])
 }
 
 // describeLedger writes what of a ledger decides what later facts do to the list.

@@ -254,30 +254,28 @@ func (w *leases) pass(to time.Duration) {
 	}
 }
 
-// Canonical implements World.
-func (w *leases) Canonical() []byte {
-	return lease.Encode(func(c *lease.Canon) {
-		c.Number(uint64(w.restarts))
-		w.holder.Describe(c, w.nodeClock())
-		c.Ahead(w.wake, w.nodeClock())
-		for i, v := range w.voters {
-			v.machine.Describe(c, w.voterClock())
-			c.Flag(v.renew != nil)
-			if v.renew != nil {
-				v.renew.Describe(c, voterName(i))
-			}
-			c.Flag(v.answer != nil)
-			if v.answer != nil {
-				v.answer.Describe(c)
-			}
-			for _, word := range v.words {
-				c.Flag(word != nil)
-				if word != nil {
-					word.Describe(c)
-				}
+// Describe implements World.
+func (w *leases) Describe(c *lease.Canon) {
+	c.Number(uint64(w.restarts))
+	w.holder.Describe(c, w.nodeClock())
+	c.Ahead(w.wake, w.nodeClock())
+	for i, v := range w.voters {
+		v.machine.Describe(c, w.voterClock())
+		c.Flag(v.renew != nil)
+		if v.renew != nil {
+			v.renew.Describe(c, voterName(i))
+		}
+		c.Flag(v.answer != nil)
+		if v.answer != nil {
+			v.answer.Describe(c)
+		}
+		for _, word := range v.words {
+			c.Flag(word != nil)
+			if word != nil {
+				word.Describe(c)
 			}
 		}
-	})
+	}
 }
 
 // Violation implements World.

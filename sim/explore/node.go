@@ -13,17 +13,20 @@ import (
 
 // runningNode is a node's process, its responder and its disk.
 type runningNode struct {
-	machine  *node.Machine // nil: down
+	machine  *process // nil: down
+	shared   bool     // other worlds have the same process
+	folds    bool     // else other processes have its ledger
 	disk     node.Disk
 	wake     lease.Instant
 	until    lease.Instant // the responder answers till then
 	boots    int
 	answers  bool
 	proposed []event.Event
+	record   event.Record // of the first that is proposed
 }
 
 // perform does what of Ready concerns the node alone.
-func (n *runningNode) perform(ready node.Ready) {
+func (n *runningNode) perform(ready node.Ready) node.Ready {
 	n.wake, n.until = ready.Wake, ready.Until
 	if ready.Persist != nil {
 		n.disk = *ready.Persist
@@ -35,8 +38,26 @@ func (n *runningNode) perform(ready node.Ready) {
 		n.answers = true
 	}
 	if ready.Propose != nil {
-		n.proposed = ready.Propose
+		n.proposed, n.record = ready.Propose, event.Record{}
+		if len(n.proposed) > 0 {
+			n.record = encoded(n.proposed[0])
+		}
 	}
+	return ready
+}
+
+// start starts the process.
+func (n *runningNode) start(identity node.Identity, timing lease.Timing) {
+	n.machine, n.shared, n.folds = newProcess(identity, timing, n.disk), false, true
+}
+
+// step lets a node's machine do something. Before that it becomes the node's own; its ledger does if it may be written to.
+func (n *runningNode) step(now lease.Instant, in node.Input) node.Ready {
+	folds := n.machine.mayWriteLedger(in)
+	if n.shared || folds && !n.folds {
+		n.machine, n.shared, n.folds = n.machine.copied(folds), false, folds
+	}
+	return n.perform(n.machine.step(now, in))
 }
 
 // describe writes how it goes on, but how its lease stands in time.
@@ -52,9 +73,9 @@ func (n *runningNode) describe(c *lease.Canon, l *factLog) {
 	c.Flag(n.answers)
 	c.Number(uint64(len(n.proposed)))
 	if len(n.proposed) > 0 {
-		c.Flag(l.holds(n.proposed[0]))
+		c.Flag(l.holds(n.record))
 	}
-	n.machine.Describe(c)
+	c.Part(n.machine.described(c))
 }
 
 // exploredIdentity is that of a node's process which starts when the log holds so many facts.

@@ -111,8 +111,7 @@ func (w *ownership) start(i int, boots bool) {
 	if n.now == 0 {
 		n.now = lease.Instant(time.Hour)
 	}
-	n.machine = node.New(exploredIdentity(i, n.boots, w.log.head()), lease.Default, exploredLog, n.disk)
-	n.machine.VerifyBy(isSignedVote)
+	n.start(exploredIdentity(i, n.boots, w.log.head()), lease.Default)
 	n.heard, n.votes, n.proposed = nil, 0, nil
 	w.step(i, node.Linked{Interfaces: exploredInterfaces(i)})
 	w.step(i, node.Folded{Entries: w.log.entries})
@@ -125,9 +124,8 @@ func (w *ownership) step(i int, in node.Input) {
 	n := &w.nodes[i]
 	inputs := []node.Input{in}
 	for len(inputs) > 0 {
-		ready := n.machine.Step(n.now, inputs[0])
+		ready := n.step(n.now, inputs[0])
 		inputs = inputs[1:]
-		n.perform(ready)
 		if ready.ReadHead {
 			inputs = append(inputs, node.HeadRead{Last: w.log.head()})
 		}
@@ -152,8 +150,11 @@ func (w *ownership) says(m lease.Renew) {
 	if m.From.Join == 0 {
 		return
 	}
+	i, found := slices.BinarySearchFunc(w.said, m.From, func(p lease.Progress, who lease.Incarnation) int { return p.Who.Compare(who) })
+	if found && m.Folded <= w.said[i].Folded && m.Applied <= w.said[i].Applied {
+		return
+	}
 	said := slices.Clone(w.said)
-	i, found := slices.BinarySearchFunc(said, m.From, func(p lease.Progress, who lease.Incarnation) int { return p.Who.Compare(who) })
 	if !found {
 		said = slices.Insert(said, i, lease.Progress{Who: m.From})
 	}
@@ -232,6 +233,7 @@ func (w *ownership) grants(voter string, who lease.Incarnation) bool {
 }
 
 func (w *ownership) vote(who lease.Incarnation, votes int) {
+	w.ballots = slices.Clone(w.ballots) // other worlds share them
 	for i, b := range w.ballots {
 		if b.who == who {
 			w.ballots[i].votes = votes
@@ -243,7 +245,7 @@ func (w *ownership) vote(who lease.Incarnation, votes int) {
 
 // signed are the votes of a ballot.
 func (w *ownership) signed(b ballot) (all []lease.Vote) {
-	_, set := w.log.ledger.Voters()
+	_, set := w.log.ledger().Voters()
 	for i := range b.votes {
 		voter := voterName(i)
 		all = append(all, lease.Vote{Voter: voter, Set: set, Dead: b.who, Signature: signedVote(voter, b.who, set)})
@@ -278,48 +280,43 @@ func (w *ownership) storeProposal(i int) {
 func (w *ownership) clone() *ownership {
 	c := *w
 	c.nodes = slices.Clone(w.nodes)
-	c.ballots = slices.Clone(w.ballots)
-	c.log = w.log.copied()
 	for i := range c.nodes {
-		if c.nodes[i].machine != nil {
-			c.nodes[i].machine = c.nodes[i].machine.Clone()
-		}
+		c.nodes[i].shared = true
 	}
 	return &c
 }
 
-// Canonical implements World. Of the log only what somebody has not folded yet counts, and what the rest adds up to.
-func (w *ownership) Canonical() []byte {
-	base := w.slowest()
-	return lease.Encode(func(c *lease.Canon) {
-		w.log.describe(c, base)
-		c.Number(uint64(w.facts))
-		c.Number(uint64(w.crashes))
-		for _, p := range w.said {
-			c.Incarnation(p.Who)
-			c.Sequence(p.Folded)
-			c.Sequence(p.Applied)
-		}
-		for _, b := range w.ballots {
-			c.Sequence(b.who.Join)
-			c.Number(uint64(b.votes))
-		}
-		for _, n := range w.nodes {
-			n.describe(c, &w.log)
-		}
-	})
+// Describe implements World. Of the log only what somebody has not folded yet counts, and what the rest adds up to.
+func (w *ownership) Describe(c *lease.Canon) {
+	if slowest := w.slowest(); slowest != nil {
+		w.log.describe(c, slowest.total)
+	} else {
+		w.log.describe(c, w.log.total)
+	}
+	c.Number(uint64(w.facts))
+	c.Number(uint64(w.crashes))
+	for _, p := range w.said {
+		c.Incarnation(p.Who)
+		c.Sequence(p.Folded)
+		c.Sequence(p.Applied)
+	}
+	for _, b := range w.ballots {
+		c.Sequence(b.who.Join)
+		c.Number(uint64(b.votes))
+	}
+	for i := range w.nodes {
+		w.nodes[i].describe(c, &w.log)
+	}
 }
 
-// slowest is the ledger of the node that has folded least.
-func (w *ownership) slowest() *ledger.State {
-	var slowest *ledger.State
-	for _, n := range w.nodes {
-		if n.machine != nil && (slowest == nil || n.machine.Ledger().Sequence() < slowest.Sequence()) {
-			slowest = n.machine.Ledger()
+// slowest is the node's process that has folded least; nil if none runs.
+func (w *ownership) slowest() *process {
+	var slowest *process
+	for i := range w.nodes {
+		m := w.nodes[i].machine
+		if m != nil && (slowest == nil || m.Ledger().Sequence() < slowest.Ledger().Sequence()) {
+			slowest = m
 		}
-	}
-	if slowest == nil {
-		return w.log.ledger
 	}
 	return slowest
 }

@@ -31,7 +31,7 @@ func (w *ownership) Steps() (steps []Step) {
 			add(fmt.Sprintf("%s folds %d", name, n.machine.Ledger().Sequence()+1), func(w *ownership) { w.foldNext(i) })
 			if w.options.Snapshots {
 				add(fmt.Sprintf("%s goes on from a snapshot at %d", name, w.log.head()), func(w *ownership) {
-					w.step(i, node.Restored{Ledger: w.log.ledger.Clone()})
+					w.step(i, node.Restored{Ledger: w.log.total.copied()})
 				})
 			}
 		}
@@ -41,8 +41,8 @@ func (w *ownership) Steps() (steps []Step) {
 		if n.machine.IsWaiting() {
 			add("a second passes at "+name, func(w *ownership) { w.wait(i) })
 		}
-		if len(n.proposed) > 0 && room && !w.log.holds(n.proposed[0]) {
-			add("the log stores "+event.TypeOf(n.proposed[0])+" of "+name, func(w *ownership) { w.storeProposal(i) })
+		if len(n.proposed) > 0 && room && !w.log.holds(n.record) {
+			add("the log stores "+n.record.Type+" of "+name, func(w *ownership) { w.storeProposal(i) })
 		}
 		if me, runs := n.machine.Incarnation(); runs && w.crashes < w.options.Crashes {
 			w.addCrashes(add, i, me, name)
@@ -76,7 +76,7 @@ func (w *ownership) addCrashes(add func(string, func(*ownership)), i int, me lea
 // addVotes lets voters vote, and a controller tell the log. With the vote that makes a majority an incarnation that runs loses
 // its lease.
 func (w *ownership) addVotes(add func(string, func(*ownership)), room bool) {
-	for _, who := range w.log.ledger.Live() {
+	for _, who := range w.log.ledger().Live() {
 		votes := w.votesOn(who)
 		at, runs := w.runsAt(who)
 		name := fmt.Sprintf("%s votes against %d", voterName(votes), who.Join)
@@ -125,7 +125,7 @@ func (w *ownership) runs(who lease.Incarnation) bool {
 
 // addFacts lets an operator change lists in every way.
 func (w *ownership) addFacts(add func(string, func(*ownership))) {
-	s := w.log.ledger
+	s := w.log.ledger()
 	for _, n := range s.Nodes() {
 		if !n.Joined {
 			continue
@@ -142,7 +142,7 @@ func (w *ownership) addFacts(add func(string, func(*ownership))) {
 		}
 	}
 	toggle := w.log.toggleService()
-	add("the log stores "+event.TypeOf(toggle), func(w *ownership) { w.store(toggle) })
+	add("the log stores "+encoded(toggle).Type, func(w *ownership) { w.store(toggle) })
 }
 
 func (w *ownership) lastJoin(a netip.Addr) (event.Event, bool) {

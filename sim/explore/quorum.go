@@ -92,7 +92,7 @@ func (w *quorum) store(e event.Event) {
 	entry := w.log.store(e)
 	w.facts++
 	for i := range w.voters {
-		w.voterDid(i, w.voters[i].machine.Folded(w.now, []log.Entry{entry}))
+		w.voterDid(i, w.voters[i].fold(w.now, []log.Entry{entry}))
 	}
 	w.deliver()
 }
@@ -100,7 +100,7 @@ func (w *quorum) store(e event.Event) {
 func (w *quorum) startVoter(i int) {
 	v := &w.voters[i]
 	v.start(quorumTiming, w.now, w.restarts)
-	w.voterDid(i, v.machine.Folded(w.now, w.log.entries))
+	w.voterDid(i, v.fold(w.now, w.log.entries))
 	w.deliver()
 }
 
@@ -109,8 +109,7 @@ func (w *quorum) startNode(i int, boots bool) {
 	if boots {
 		n.boots++
 	}
-	n.machine = node.New(exploredIdentity(i, n.boots, w.log.head()), quorumTiming, exploredLog, n.disk)
-	n.machine.VerifyBy(isSignedVote)
+	n.start(exploredIdentity(i, n.boots, w.log.head()), quorumTiming)
 	w.tell(i, node.Linked{Interfaces: exploredInterfaces(i)})
 	w.tell(i, node.Folded{Entries: w.log.entries})
 }
@@ -126,8 +125,7 @@ func (w *quorum) step(i int, in node.Input) {
 	if n.machine == nil {
 		return
 	}
-	ready := n.machine.Step(w.now, in)
-	n.perform(ready)
+	ready := n.step(w.now, in)
 	for _, r := range ready.Renewals {
 		if v, carries := w.link(i, r.Voter); carries {
 			w.due = append(w.due, func() { w.voterDid(v, w.voters[v].machine.Renewed(w.now, r.Renew)) })
@@ -248,40 +246,37 @@ func (w *quorum) isProvenDead(who lease.Incarnation) bool {
 
 func (w *quorum) clone() *quorum {
 	c := *w
-	c.nodes, c.voters, c.log = slices.Clone(w.nodes), slices.Clone(w.voters), w.log.copied()
+	c.nodes, c.voters = slices.Clone(w.nodes), slices.Clone(w.voters)
 	for i := range c.nodes {
-		if c.nodes[i].machine != nil {
-			c.nodes[i].machine = c.nodes[i].machine.Clone()
-		}
+		c.nodes[i].shared = true
 	}
 	for i := range c.voters {
-		c.voters[i].machine = c.voters[i].machine.Clone()
+		c.voters[i] = c.voters[i].copied()
 	}
 	return &c
 }
 
-// Canonical implements World.
-func (w *quorum) Canonical() []byte {
-	base := w.log.ledger
-	for _, n := range w.nodes {
-		if n.machine != nil && n.machine.Ledger().Sequence() < base.Sequence() {
-			base = n.machine.Ledger()
+// Describe implements World.
+func (w *quorum) Describe(c *lease.Canon) {
+	base := w.log.total
+	for i := range w.nodes {
+		if m := w.nodes[i].machine; m != nil && m.Ledger().Sequence() < base.ledger.Sequence() {
+			base = m.total
 		}
 	}
-	return lease.Encode(func(c *lease.Canon) {
-		w.log.describe(c, base)
-		c.Number(uint64(w.facts))
-		c.Number(uint64(w.crashes))
-		c.Number(uint64(w.restarts))
-		for _, v := range w.voters {
-			v.machine.Describe(c, w.now)
+	w.log.describe(c, base)
+	c.Number(uint64(w.facts))
+	c.Number(uint64(w.crashes))
+	c.Number(uint64(w.restarts))
+	for _, v := range w.voters {
+		v.machine.Describe(c, w.now)
+	}
+	for i := range w.nodes {
+		n := &w.nodes[i]
+		if n.describe(c, &w.log); n.machine != nil {
+			n.machine.DescribeLease(c)
 		}
-		for _, n := range w.nodes {
-			if n.describe(c, &w.log); n.machine != nil {
-				n.machine.DescribeLease(c)
-			}
-		}
-	})
+	}
 }
 
 // Violation implements World.

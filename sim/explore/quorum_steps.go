@@ -28,8 +28,8 @@ func (w *quorum) Steps() (steps []Step) {
 		if w.folds(i) {
 			add(fmt.Sprintf("%s folds %d", name, n.machine.Ledger().Sequence()+1), func(w *quorum) { w.foldNext(i) })
 		}
-		if len(n.proposed) > 0 && room && !w.log.holds(n.proposed[0]) {
-			add("the log stores "+event.TypeOf(n.proposed[0])+" of "+name, func(w *quorum) { w.store(n.proposed[0]) })
+		if len(n.proposed) > 0 && room && !w.log.holds(n.record) {
+			add("the log stores "+n.record.Type+" of "+name, func(w *quorum) { w.store(n.proposed[0]) })
 		}
 		if w.crashes < w.options.Crashes {
 			w.addCrashes(add, i, name)
@@ -67,7 +67,7 @@ func (w *quorum) addCrashes(add func(string, func(*quorum)), i int, name string)
 
 // operators are the facts that operators and controllers may append.
 func (w *quorum) operators() (all []event.Event) {
-	s := w.log.ledger
+	s := w.log.ledger()
 	for _, n := range s.Nodes() {
 		switch {
 		case !n.Joined:
@@ -141,7 +141,7 @@ func (w *quorum) addPeriods(add func(string, func(*quorum))) {
 
 // checkRest tells whether the first of the list announces, when there is nothing left to do and all links carried.
 func (w *quorum) checkRest(links []uint) {
-	list, _ := w.log.ledger.List(exploredAddress)
+	list, _ := w.log.ledger().List(exploredAddress)
 	for i, n := range w.nodes {
 		if links[i] != 1<<len(w.voters)-1 || n.machine == nil || w.folds(i) || n.machine.IsWaiting() {
 			return
@@ -150,7 +150,7 @@ func (w *quorum) checkRest(links []uint) {
 			return
 		}
 	}
-	for _, who := range w.log.ledger.Live() {
+	for _, who := range w.log.ledger().Live() {
 		if !slices.ContainsFunc(w.nodes, func(n runningNode) bool { me, _ := n.machine.Incarnation(); return me == who }) {
 			return // one that is gone, and not dead yet
 		}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 
 	"viplog/core/event"
 	"viplog/core/lease"
+	"viplog/core/log"
 )
 
 // runningVoter is a voter's process and its disk.
@@ -15,6 +17,8 @@ type runningVoter struct {
 	id      string
 	disk    lease.VoterDisk
 	machine *lease.VotingReplica
+	total   *total // its ledger
+	folds   bool   // else other voters have its ledger
 	wake    lease.Instant
 }
 
@@ -27,7 +31,25 @@ func (v *runningVoter) start(timing lease.Timing, now lease.Instant, restarts in
 	id := v.id
 	sign := func(message []byte) []byte { return signedBy(id, message) }
 	v.machine = lease.NewVotingReplica(v.disk, timing, sign, lease.VoterStart{Now: now, Serial: uint64(restarts) << 32})
+	v.machine.Ledger.FoldAs(exploredBinary)
+	v.total, v.folds = &total{ledger: v.machine.Ledger}, true
 	v.wake = lease.Never
+}
+
+// copied is the same voter in another world.
+func (v runningVoter) copied() runningVoter {
+	v.machine = v.machine.CloneOn(v.total.ledger)
+	v.folds = false
+	return v
+}
+
+func (v *runningVoter) fold(now lease.Instant, entries []log.Entry) lease.VoterReady {
+	if !v.folds {
+		v.total, v.folds = &total{ledger: v.total.copied()}, true
+		v.machine.Ledger = v.total.ledger
+		v.machine.Ledger.TrackLists()
+	}
+	return v.machine.Folded(now, entries)
 }
 
 func exploredVoterKey(id string) ed25519.PrivateKey {
@@ -54,8 +76,15 @@ func signedBy(voter string, message []byte) []byte {
 	return signature
 }
 
+var signedVotes memo[[]byte]
+
 func signedVote(voter string, who lease.Incarnation, set uint64) []byte {
-	return signedBy(voter, event.VoteMessage(exploredLog, who.Node, who.Join, set))
+	var room [64]byte
+	key := append(room[:0], voter...)
+	node := who.Node.As16()
+	key = append(append(key, 0), node[:]...)
+	key = binary.AppendUvarint(binary.AppendUvarint(key, who.Join), set)
+	return signedVotes.of(key, func() []byte { return signedBy(voter, event.VoteMessage(exploredLog, who.Node, who.Join, set)) })
 }
 
 // isSignedVote compares with what the voter signs; checking the signature costs more than all else.

@@ -19,6 +19,7 @@ type attempt struct {
 	client *Client
 	what   string
 	end    time.Duration // it is given up then
+	batch  bool          // it is sent once: parts of two would meet
 	open   bool          // whether anything that was sent may still be stored
 	done   func(sequence uint64, err error)
 
@@ -55,7 +56,7 @@ func (c *Client) AppendBatch(facts []log.Fact, head uint64, timeout time.Duratio
 	}
 	facts = slices.Clone(facts)
 	c.settle(&attempt{
-		what: fmt.Sprintf("batch of %d", len(facts)), done: done,
+		what: fmt.Sprintf("batch of %d", len(facts)), done: done, batch: true,
 		send: func() (uint64, error) { return s.store.appendBatch(facts, head, s.now()) },
 		find: func() (uint64, error) { return s.store.findBatch(facts, head) },
 	}, timeout)
@@ -81,10 +82,13 @@ func (a *attempt) try() {
 			s.publish(before)
 			return func() { a.sent(sequence, err) }
 		},
-		failed: func(err error) { a.sent(0, err) },
+	}
+	r.once = a.batch
+	r.failed = func(err error) {
+		a.open = a.open || r.twice // that one of them met no leader says nothing of the other
+		a.sent(0, err)
 	}
 	a.client.ask(r)
-	a.open = a.open || r.twice // that one of them met no leader says nothing of the other
 }
 
 func (a *attempt) sent(sequence uint64, err error) {

@@ -13,6 +13,10 @@ import (
 // patience is how long a client waits for one answer, as adapters/jetstream does.
 const patience = 2 * time.Second
 
+// askAgain is after how long a client sends again what has no answer yet, as adapters/jetstream does: a request that met no leader
+// may be lost, and all of them may be sent twice.
+const askAgain = 100 * time.Millisecond
+
 // Client is one process's connection. Its callbacks are events of the kernel: they are called later, never by the call
 // that gives them.
 type Client struct {
@@ -79,6 +83,7 @@ func (c *Client) wake() {
 // request is one message to the server and its answer.
 type request struct {
 	appends bool
+	once    bool          // it may not be sent again
 	follows *Following    // whose it is, nil for others
 	serve   func() func() // at the server; gives what its answer does at the client
 	failed  func(error)   // no answer, or nobody there
@@ -86,15 +91,16 @@ type request struct {
 
 	client     *Client
 	connection int
-	twice      bool // two of it are on their way
-	over       bool // answered or given up
+	sent       time.Duration // the last time
+	twice      bool          // two of it are on their way
+	over       bool          // answered or given up
 }
 
 func (c *Client) ask(r *request) {
 	if c.closed {
 		return
 	}
-	r.client, r.connection = c, c.connection
+	r.client, r.connection, r.sent = c, c.connection, c.stream.kernel.Now()
 	until := c.stream.kernel.Now() + patience
 	if r.until == 0 || r.until > until {
 		r.until = until
@@ -202,12 +208,22 @@ func (r *request) answered(answer func()) {
 	}
 }
 
-// expire lets the client give up when its time has come.
+// expire lets the client of a lost request send it again, and give up when its time has come.
 func (r *request) expire() {
-	if r.over || r.client.closed {
+	c, k := r.client, r.client.stream.kernel
+	if r.over || c.closed {
 		return
 	}
-	r.client.stream.kernel.At(r.until, kernel.Func(func() {
+	if again := max(r.sent+askAgain, k.Now()); !r.once && r.follows == nil && r.connection == c.connection && again < r.until {
+		r.sent = again
+		k.At(again, kernel.Func(func() {
+			if !r.over && !c.closed && r.connection == c.connection {
+				r.twice = true
+				r.travel()
+			}
+		}))
+	}
+	k.At(r.until, kernel.Func(func() {
 		if !r.over && !r.client.closed {
 			r.over = true
 			r.failed(ErrNoAnswer)

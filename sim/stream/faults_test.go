@@ -88,7 +88,7 @@ func TestACutLosesAnAnswerOnItsWay(t *testing.T) {
 	sc.s.Cut("appender")
 	sc.k.RunUntil(100 * ms)
 	sc.s.Heal("appender")
-	sc.stored(5*time.Second, 2027*ms, 2027*ms)
+	sc.stored(5*time.Second, 120*ms, 140*ms)
 }
 
 // Some requests of a cut client are stored after Heal, though it has given up.
