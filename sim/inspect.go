@@ -30,6 +30,11 @@ func (h *Host) AgentRuns() bool { return h.node != nil }
 // VoterRuns tells whether the voter's process runs.
 func (h *Host) VoterRuns() bool { return h.voter != nil }
 
+// Leased tells whether its node holds a lease now.
+func (h *Host) Leased() bool {
+	return h.node != nil && h.node.machine != nil && h.node.machine.LeasedUntil() > h.now()
+}
+
 // VoterID names its voter; another disk is another voter.
 func (h *Host) VoterID() string { return h.voterDisk.Voter }
 
@@ -55,6 +60,20 @@ func (w *World) Owner(addr netip.Addr) *Host {
 		return w.hostOf(list[0].Node)
 	}
 	return nil
+}
+
+// Voters are the hosts of the set in force by all facts stored so far, in order; a voter whose disk is lost goes by its ID.
+func (w *World) Voters() (all []string) {
+	members, _ := w.Ledger().Voters()
+	for _, v := range members {
+		if h := w.voterHost(v.ID); h != nil {
+			all = append(all, h.Name)
+		} else {
+			all = append(all, v.ID)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Tell adds to the trace.

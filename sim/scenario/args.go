@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"viplog/core/event"
 	"viplog/sim"
 )
 
@@ -94,6 +95,19 @@ func (a *args) addressOf(what, text string) netip.Addr {
 		a.fail("%s %s is in no pool; %s is", what, addr, a.parser.example)
 	}
 	return addr
+}
+
+// fact takes the name of a kind of fact, or one of the words that stand for others.
+func (a *args) fact(or ...string) string {
+	kind := a.word("FACT")
+	known := or
+	for _, t := range event.Types() {
+		known = append(known, strings.TrimSuffix(strings.TrimPrefix(t.Name, "viplog."), ".v1"))
+	}
+	if a.err == nil && !slices.Contains(known, kind) {
+		a.fail("no fact is called %q; %s", kind, unknown(kind, known))
+	}
+	return kind
 }
 
 // role is what a host must be.

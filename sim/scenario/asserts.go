@@ -29,7 +29,11 @@ const (
 	ofNothing operand = iota
 	ofAddress
 	ofHost
+	ofFact
 )
+
+// allFacts stands for facts of every kind.
+const allFacts = "all"
 
 type valueKind int
 
@@ -44,6 +48,7 @@ const (
 type subject struct {
 	addr netip.Addr
 	host string
+	fact string
 }
 
 // asserts are all that there are.
@@ -74,6 +79,17 @@ var asserts = []Assert{
 	{
 		Name: "moves", Form: "assert moves <= N", Says: "How many addresses went from one owner to another", Example: "assert moves <= 1",
 		measure: func(r *run, _ subject) int64 { return int64(r.world.Audit.Moves - r.base.moves) },
+	},
+	{
+		Name: "facts", Form: "assert facts FACT|all <= N", Says: "How many facts of a kind were stored, or of all", Example: "assert facts NodeFailed == 1",
+		of: ofFact, measure: func(r *run, of subject) (n int64) {
+			for _, t := range r.result.Timeline {
+				if t.Kind == trace.Appended && (of.fact == allFacts || strings.HasPrefix(t.Text, "viplog."+of.fact+".")) {
+					n++
+				}
+			}
+			return n
+		},
 	},
 	{
 		Name: "owner", Form: "assert owner ADDRESS == HOST|nobody", Says: "Whose the address is at the end", Example: "assert owner 192.0.2.0 == lb-2",
@@ -151,6 +167,8 @@ func parseAssert(a *args, l line) action {
 		said.about.addr = a.address()
 	case ofHost:
 		said.about.host = a.host(aNode)
+	case ofFact:
+		said.about.fact = a.fact(allFacts)
 	case ofNothing:
 	}
 	if said.value != isTrue {

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +18,7 @@ var linkVerbs = []Verb{
 		parse: parseCut,
 	},
 	{
-		Name: "heal", Form: "heal [HOST…]", Says: "Ends all cuts, losses, splits and troubles of the log; with names, cuts and links of those hosts alone", Example: "at 40s heal",
+		Name: "heal", Form: "heal [HOST…|HOST from HOST,…|voters|nodes|log|all]", Says: "Ends all cuts, losses, splits and troubles of the log; with names, cuts and links of those hosts alone; with from, the cuts between these two ways", Example: "at 40s heal",
 		parse: parseHeal,
 	},
 	{
@@ -94,14 +93,17 @@ var linkVerbs = []Verb{
 		parse: parseSplit,
 	},
 	{
-		Name: "foreign", Form: "foreign NAME uses ADDRESS", Says: "A host that is not ours announces an address and answers for it", Example: "at 10s foreign printer uses 192.0.2.0",
+		Name: "foreign", Form: "foreign NAME uses|leaves ADDRESS", Says: "A host that is not ours announces an address and answers for it, or no longer", Example: "at 10s foreign printer uses 192.0.2.0",
 		parse: func(a *args, _ line) action {
 			name := a.word("NAME")
 			if slices.Contains(append(a.parser.names(anyHost), a.parser.clients()...), name) {
 				a.fail("%s is one of ours; a foreign host has a name of its own", name)
 			}
-			a.literal("uses")
+			uses := a.literal("uses", "leaves") == "uses"
 			addr := a.address()
+			if !uses {
+				return func(r *run) { r.foreignLeaves(name, addr) }
+			}
 			if !slices.Contains(a.parser.foreign, name) {
 				a.parser.foreign = append(a.parser.foreign, name)
 			}
@@ -110,44 +112,54 @@ var linkVerbs = []Verb{
 	},
 }
 
-func parseCut(a *args, _ line) action {
-	name := a.host(anyHost)
-	both := a.literal("from", "to") == "from"
-	var others []string
-	log, all := false, false
+// others are whom a host is cut from.
+type others struct {
+	hosts    []string
+	log, all bool
+}
+
+// others takes HOST,…|voters|nodes|log|all of a host.
+func (a *args) others(name string) (o others) {
 	for other := range strings.SplitSeq(a.word("from whom"), ",") {
 		switch other {
 		case "voters":
-			others = append(others, a.parser.names(aVoter)...)
+			o.hosts = append(o.hosts, a.parser.names(aVoter)...)
 		case "nodes":
-			others = append(others, a.parser.names(aNode)...)
+			o.hosts = append(o.hosts, a.parser.names(aNode)...)
 		case "log":
-			log = true
+			o.log = true
 		case "all":
-			all = true
+			o.all = true
 		default:
-			others = append(others, a.hostOf(anyHost, other))
+			o.hosts = append(o.hosts, a.hostOf(anyHost, other))
 		}
 	}
-	if !both && (log || all) {
-		a.fail("a cut to log or all is both ways; write: cut %s from …", name)
-	}
-	if others = slices.DeleteFunc(others, func(other string) bool { return other == name }); len(others) == 0 && !log && !all {
+	if o.hosts = slices.DeleteFunc(o.hosts, func(other string) bool { return other == name }); len(o.hosts) == 0 && !o.log && !o.all {
 		a.fail("%s cannot be cut from itself", name)
+	}
+	return o
+}
+
+func parseCut(a *args, _ line) action {
+	name := a.host(anyHost)
+	both := a.literal("from", "to") == "from"
+	from := a.others(name)
+	if !both && (from.log || from.all) {
+		a.fail("a cut to log or all is both ways; write: cut %s from …", name)
 	}
 	return func(r *run) {
 		w, h := r.world, r.world.Host(name)
-		if all {
+		if from.all {
 			w.Isolate(h)
 			return
 		}
-		for _, other := range others {
+		for _, other := range from.hosts {
 			w.Cut(h, w.Host(other))
 			if both {
 				w.Cut(w.Host(other), h)
 			}
 		}
-		if log {
+		if from.log {
 			w.CutLog(h)
 		}
 	}
@@ -156,6 +168,11 @@ func parseCut(a *args, _ line) action {
 func parseHeal(a *args, _ line) action {
 	var names []string
 	for a.err == nil && len(a.words) > 0 {
+		if len(names) == 1 && a.words[0] == "from" {
+			a.word("from")
+			from := a.others(names[0])
+			return func(r *run) { r.mend(names[0], from) }
+		}
 		names = append(names, a.host(anyHost))
 	}
 	return func(r *run) {
@@ -169,6 +186,23 @@ func parseHeal(a *args, _ line) action {
 				r.world.Link(h, true)
 			}
 		}
+	}
+}
+
+// mend ends the cuts between a host and others, both ways.
+func (r *run) mend(name string, from others) {
+	w, h := r.world, r.world.Host(name)
+	if from.all {
+		w.Rejoin(h)
+		return
+	}
+	for _, other := range from.hosts {
+		w.Mend(h, w.Host(other))
+		w.Mend(w.Host(other), h)
+	}
+	if from.log {
+		w.Tell(name, trace.Note{Kind: trace.Heal, Text: "reaches the log"})
+		w.MendLog(h)
 	}
 }
 
@@ -226,25 +260,4 @@ func (r *run) port(name string) *segment.Port {
 		}
 	}
 	return nil
-}
-
-// foreign lets a foreign host use one address more.
-func (r *run) foreign(name string, addr netip.Addr) {
-	r.world.Tell(name, trace.Note{Kind: trace.Fault, Address: addr, Text: "a foreign host uses it"})
-	i := slices.IndexFunc(r.foreigners, func(f *foreigner) bool { return f.Port().Name == name })
-	if i < 0 {
-		i = len(r.foreigners)
-		mac := segment.MAC(0x02_00_00_00_f0_00) + segment.MAC(i)
-		r.foreigners = append(r.foreigners, &foreigner{segment.NewForeignHost(r.world.Segment, name, mac), nil})
-	}
-	f := r.foreigners[i]
-	f.uses = append(f.uses, addr)
-	f.Use(f.uses...)
-	f.Announce()
-}
-
-// foreigner is a host that is not ours.
-type foreigner struct {
-	*segment.ForeignHost
-	uses []netip.Addr
 }

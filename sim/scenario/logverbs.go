@@ -1,11 +1,8 @@
 package scenario
 
 import (
-	"slices"
-	"strings"
 	"time"
 
-	"viplog/core/event"
 	"viplog/core/trace"
 	"viplog/sim"
 )
@@ -26,14 +23,7 @@ var logVerbs = []Verb{
 	{
 		Name: "log hold", Form: "log hold FACT D", Says: "Facts of a kind are not stored for a while: each append is lost on its way", Example: "at 10s log hold NodeFailed 3s",
 		parse: func(a *args, _ line) action {
-			kind := a.word("FACT")
-			var known []string
-			for _, t := range event.Types() {
-				known = append(known, strings.TrimSuffix(strings.TrimPrefix(t.Name, "viplog."), ".v1"))
-			}
-			if a.err == nil && !slices.Contains(known, kind) {
-				a.fail("no fact is called %q; %s", kind, unknown(kind, known))
-			}
+			kind := a.fact()
 			d := a.duration("D")
 			return func(r *run) { r.world.HoldAppends(kind, d) }
 		},

@@ -101,6 +101,29 @@ var watchVerbs = []Verb{
 		},
 	},
 	{
+		Name: "expect leased", Form: "expect leased HOST", Says: "The node holds its lease", Example: "at 10200ms expect leased lb-1",
+		parse: expectLease(true),
+	},
+	{
+		Name: "expect not-leased", Form: "expect not-leased HOST", Says: "The node holds no lease", Example: "at 12s expect not-leased lb-1",
+		parse: expectLease(false),
+	},
+	{
+		Name: "expect voters", Form: "expect voters HOST,…", Says: "By the facts stored so far these hosts have the voters of the set in force, and no other has one of them", Example: "at 30s expect voters cp-1,cp-2",
+		quiet: true, parse: func(a *args, _ line) action {
+			var want []string
+			for name := range strings.SplitSeq(a.word("HOST"), ",") {
+				want = append(want, a.hostOf(anyHost, name))
+			}
+			slices.Sort(want)
+			return func(r *run) {
+				if got := r.world.Voters(); !slices.Equal(got, want) {
+					r.violated("voters are on %s", strings.Join(got, ","))
+				}
+			}
+		},
+	},
+	{
 		Name: "expect silent", Form: "expect silent HOST", Says: "The node answers for no address", Example: "at 12s expect silent lb-1",
 		quiet: true, parse: func(a *args, _ line) action {
 			name := a.host(aNode)
@@ -111,6 +134,20 @@ var watchVerbs = []Verb{
 			}
 		},
 	},
+}
+
+func expectLease(want bool) func(*args, line) action {
+	return func(a *args, _ line) action {
+		name := a.host(aNode)
+		return func(r *run) {
+			switch got := r.world.Host(name).Leased(); {
+			case want && !got:
+				r.violated("%s holds no lease", name)
+			case got && !want:
+				r.violated("%s holds a lease", name)
+			}
+		}
+	}
 }
 
 const (
