@@ -82,7 +82,7 @@ func (r *simRun) runSeeds(ctx context.Context) error {
 			report.count(run.Result)
 			return
 		}
-		if wrong = report.add(fmt.Sprintf("seed %d", run.Seed), run.Result); wrong == nil && r.seeds.count() == 1 {
+		if wrong = report.add(fmt.Sprintf("seed %d", run.Seed), run.Scenario, run.Result); wrong == nil && r.seeds.count() == 1 {
 			wrong = r.writePage(run.Scenario, run.Result, fmt.Sprintf("viplog sim run -v --seed %d", run.Seed))
 		}
 	})

@@ -84,8 +84,8 @@ func (p *simReport) count(r scenario.Result) {
 	p.results, p.virtual = append(p.results, scenario.Result{Result: sim.Result{Verdict: r.Verdict}}), p.virtual+r.Virtual
 }
 
-// add prints one run.
-func (p *simReport) add(name string, r scenario.Result) error {
+// add prints one run of a scenario.
+func (p *simReport) add(name string, s *scenario.Scenario, r scenario.Result) error {
 	p.bar.end()
 	p.results, p.virtual = append(p.results, r), p.virtual+r.Virtual
 	if p.run.output == "json" {
@@ -93,7 +93,9 @@ func (p *simReport) add(name string, r scenario.Result) error {
 	}
 	out := p.run.std.out
 	if p.run.verbose {
-		fmt.Fprint(out, scenario.TimelineText(r.Timeline))
+		if err := printTimeline(out, timelineOf(s, r)); err != nil {
+			return err
+		}
 		for _, a := range r.Asserts {
 			fmt.Fprintf(out, "%s:%d: %s: %s\n", name, a.Line, a.Text, a.Got)
 		}
