@@ -88,35 +88,41 @@ func run(only string) error {
 	return nil
 }
 
+// overlay writes to a folder what `go build -overlay` and `go test -overlay` read to have a tree with the mutation.
+func (m mutation) overlay(tree, folder string) (list string, err error) {
+	path, err := filepath.Abs(filepath.Join(tree, m.file))
+	if err != nil {
+		return "", err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("run this in the top folder: %w", err)
+	}
+	if n := bytes.Count(data, []byte(m.old)); n != 1 {
+		return "", fmt.Errorf("%s holds %q %d times, not once", m.file, m.old, n)
+	}
+	mutated := filepath.Join(folder, filepath.Base(m.file))
+	if err := os.WriteFile(mutated, bytes.Replace(data, []byte(m.old), []byte(m.new), 1), 0o644); err != nil {
+		return "", err
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutated}})
+	if err != nil {
+		return "", err
+	}
+	list = filepath.Join(folder, "overlay.json")
+	return list, os.WriteFile(list, overlay, 0o644)
+}
+
 // hunted runs the hunts and tests on the code with one mutation.
 func hunted(m mutation) (finding, error) {
 	began := time.Now()
-	data, err := os.ReadFile(m.file)
-	if err != nil {
-		return finding{}, fmt.Errorf("run this in the top folder: %w", err)
-	}
-	if n := bytes.Count(data, []byte(m.old)); n != 1 {
-		return finding{}, fmt.Errorf("%s holds %q %d times, not once", m.file, m.old, n)
-	}
 	folder, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return finding{}, err
 	}
 	defer os.RemoveAll(folder)
-	mutated := filepath.Join(folder, filepath.Base(m.file))
-	if err := os.WriteFile(mutated, bytes.Replace(data, []byte(m.old), []byte(m.new), 1), 0o644); err != nil {
-		return finding{}, err
-	}
-	path, err := filepath.Abs(m.file)
+	list, err := m.overlay(".", folder)
 	if err != nil {
-		return finding{}, err
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutated}})
-	if err != nil {
-		return finding{}, err
-	}
-	list := filepath.Join(folder, "overlay.json")
-	if err := os.WriteFile(list, overlay, 0o644); err != nil {
 		return finding{}, err
 	}
 	f := finding{mutation: m}
