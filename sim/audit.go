@@ -28,6 +28,7 @@ type Audit struct {
 	overlaps   map[netip.Addr]time.Duration // since when
 	votes      map[ballot][]string
 	proven     map[lease.Incarnation]bool
+	members    []ledger.Voter // by the facts stored so far
 	sets       map[uint64]int // sizes of voter sets, by their versions
 	views      map[view]*seen
 	order      []view
@@ -82,12 +83,16 @@ func newAudit(w *World) *Audit {
 
 // begin takes the ledger of a log that the world goes on from.
 func (a *Audit) begin(s *ledger.State) {
-	s.FoldAs(ledger.Binary{Rules: ledger.RulesKnown, Verify: a.world.verify})
+	a.read(s)
+	voters, version := s.FormerVoters()
+	a.sets[version] = len(voters)
+}
+
+// read is the ledger that facts are folded into from now on.
+func (a *Audit) read(s *ledger.State) {
+	s.FoldAs(ledger.Binary{Rules: ledger.RulesKnown, Verify: a.world.signatures.verify})
 	a.ledger = s
-	voters, version := s.Voters()
-	a.sets[version] = len(voters)
-	voters, version = s.FormerVoters()
-	a.sets[version] = len(voters)
+	a.countMembers()
 }
 
 // open follows the log, whichever it is. What the simulated one stores is seen at once.
@@ -95,7 +100,7 @@ func (a *Audit) open() {
 	if s := a.world.Stream; s != nil {
 		s.Watch(func(e log.Entry) {
 			if id := s.Head().ID; a.ledger.LogID() != id {
-				a.ledger = ledger.New(id)
+				a.read(ledger.New(id))
 			}
 			a.stored(e)
 		})
@@ -107,7 +112,7 @@ func (a *Audit) open() {
 			a.open()
 			return
 		}
-		a.ledger = ledger.New(head.ID)
+		a.read(ledger.New(head.ID))
 		c.Follow(0, a.stored, func(error) { a.open() })
 	})
 }
@@ -121,8 +126,7 @@ func (a *Audit) violate(auditor, format string, args ...any) {
 // stored folds what the log stores. No address may move from a node that nothing has happened to.
 func (a *Audit) stored(e log.Entry) {
 	changes := a.ledger.ApplyEntry(e)
-	voters, version := a.ledger.Voters()
-	a.sets[version] = len(voters)
+	a.countMembers()
 	a.world.tell("log", trace.Note{Kind: trace.Appended, Sequence: e.Sequence, Text: e.Type + " " + e.Entity})
 	for _, c := range changes {
 		switch {
@@ -135,6 +139,12 @@ func (a *Audit) stored(e log.Entry) {
 			}
 		}
 	}
+}
+
+func (a *Audit) countMembers() {
+	var version uint64
+	a.members, version = a.ledger.Voters()
+	a.sets[version] = len(a.members)
 }
 
 // unmoving are the facts that move addresses only from a node that has gone.

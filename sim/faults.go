@@ -214,7 +214,7 @@ func (w *World) SetVoter(h *Host, is bool) {
 // ReplaceVoter takes the disk of a host's voter: it is another voter then, which takes the place of the one before. It does nothing while an
 // earlier change is under way: voters that lose their disks faster than they are replaced are beyond what is promised.
 func (w *World) ReplaceVoter(h *Host) {
-	members, _ := w.Ledger().Voters()
+	members := w.Audit.members
 	if _, before := w.Ledger().FormerVoters(); before != 0 || len(members) != len(w.voters()) || len(members) < 3 {
 		return
 	}
@@ -235,14 +235,14 @@ func (w *World) ReplaceVoter(h *Host) {
 // hasVoter tells whether a voter is to run on the host: one that is to be none any more goes on until it is removed, because until
 // then its word counts.
 func (h *Host) hasVoter() bool {
-	members, _ := h.world.Ledger().Voters()
+	members := h.world.Audit.members
 	return h.role.voter || h.voterDisk.Voter != "" && slices.ContainsFunc(members, func(v ledger.Voter) bool { return v.ID == h.voterDisk.Voter })
 }
 
 // wanted are the voters that a controller walks to: those that there are to be, and of those that are none yet only who is there and
 // heard. One that was added while it is away would be counted and never answer.
 func (w *World) wanted(controller *Host) (all []ledger.Voter) {
-	members, _ := w.Ledger().Voters()
+	members := w.Audit.members
 	for _, v := range w.voters() {
 		h := w.voterHost(v.ID)
 		is := slices.ContainsFunc(members, func(m ledger.Voter) bool { return m.ID == v.ID })

@@ -122,19 +122,19 @@ type World struct {
 	Audit   *Audit
 	Broken  []string // which assumptions of what is promised do not hold any more
 
-	options  Options
-	snapshot *ledger.State                                               // that replicas begin with when what is before it was purged; nil: none was
-	verify   func(key ed25519.PublicKey, message, signature []byte) bool // nil: by the log's keys
-	log      Log
-	network  network
-	operator *proposer
-	records  uint64
-	hash     [sha256.Size]byte // of the trace so far
+	options    Options
+	snapshot   *ledger.State // that replicas begin with when what is before it was purged; nil: none was
+	signatures signatures
+	log        Log
+	network    network
+	operator   *proposer
+	records    uint64
+	hash       [sha256.Size]byte // of the trace so far
 }
 
 // New makes a world at time 0: the cluster is declared, and every process has started.
 func New(c kernel.Chooser, o Options) *World {
-	w := &World{Kernel: kernel.New(c), options: o.Defaults()}
+	w := &World{Kernel: kernel.New(c), options: o.Defaults(), signatures: signatures{valid: map[string]bool{}}}
 	if w.log = w.options.Log; w.log == nil {
 		w.Stream = stream.New(w.Kernel)
 		w.Stream.Epoch = w.options.Epoch
