@@ -89,7 +89,7 @@ func (r *simRun) runSeeds(ctx context.Context) error {
 				wrong = errors.Join(wrong, os.WriteFile(r.failure(run), []byte(run.Script), 0o644))
 			}
 		}
-		if r.seeds.count() > 1 && run.Result.Verdict == sim.OK {
+		if v := run.Result.Verdict; r.seeds.count() > 1 && (v == sim.OK || v == sim.OutOfBudget) {
 			report.count(run.Result)
 			return
 		}
