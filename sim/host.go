@@ -31,6 +31,7 @@ type Host struct {
 	role       roles
 	prefixes   []netip.Prefix
 	key        ed25519.PrivateKey
+	public     ed25519.PublicKey // of key
 
 	nodeDisk    nodeDisk
 	voterDisk   lease.VoterDisk

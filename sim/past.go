@@ -102,7 +102,7 @@ func (w *World) resume(p *Past) {
 	former, _ := p.Ledger.FormerVoters()
 	for _, v := range slices.Concat(voters, former) {
 		if h := w.voterHost(v.ID); h != nil {
-			standIns[string(v.Key)] = h.key.Public().(ed25519.PublicKey)
+			standIns[string(v.Key)] = h.public
 		}
 	}
 	w.signatures.standIns = standIns

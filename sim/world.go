@@ -187,6 +187,9 @@ func (w *World) addHost(spec HostSpec) {
 		Name: spec.Name, Address: spec.Address, world: w, declared: spec.Name, machineID: "machine-" + spec.Name, rules: w.options.rulesKnown(), clock: clock{rate: clockParts}, prefixes: spec.Prefixes, key: spec.Key,
 		role: roles{spec.Node, spec.Voter, spec.Controller}, voterDisk: lease.VoterDisk{Voter: spec.VoterID},
 	}
+	if spec.Key != nil {
+		h.public = spec.Key.Public().(ed25519.PublicKey)
+	}
 	if w.options.Drift {
 		h.clock.rate += int64(w.Pick("drift/"+h.Name, 201)) - 100
 		h.clock.offset = w.between("drift/"+h.Name, stream.Range{To: time.Hour})
@@ -227,7 +230,7 @@ func (w *World) declare() {
 		if !h.role.voter {
 			continue
 		}
-		facts = append(facts, event.VoterAdded{ID: h.voterDisk.Voter, Address: h.Address, Key: h.key.Public().(ed25519.PublicKey)})
+		facts = append(facts, event.VoterAdded{ID: h.voterDisk.Voter, Address: h.Address, Key: h.public})
 		if !first { // voters change one at a time; nobody is there yet who would have to apply the change
 			facts = append(facts, event.VotersSettled{Set: uint64(len(facts))})
 		}
