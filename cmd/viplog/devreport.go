@@ -10,7 +10,8 @@ import (
 	"viplog/sim"
 )
 
-// devTrace is what happened in a dev cluster, for the page that --report asks for. Records are the world's goroutine's.
+// devTrace is what happened in a dev cluster, for the page that --report asks for. Records are the world's
+// goroutine's, verbs are of the one that reads them.
 type devTrace struct {
 	path    string // of the page; "": nothing is kept
 	records []trace.Record
@@ -54,13 +55,13 @@ func (c *devCluster) writeReport(flags devFlags) error {
 		if found := w.Audit.Violations; len(found) > 0 {
 			t.Verdict, t.Why = string(sim.Violates), found[0].String()
 		}
+		if c.trace.dropped > 0 {
+			t.Title += fmt.Sprintf(" (without the first %d records)", c.trace.dropped)
+		}
 		c.trace.records = nil
 	})
 	if err != nil {
 		return err
-	}
-	if c.trace.dropped > 0 {
-		t.Title += fmt.Sprintf(" (without the first %d records)", c.trace.dropped)
 	}
 	return writePage(c.trace.path, t)
 }
