@@ -27,6 +27,7 @@ type Audit struct {
 	overlaps   map[netip.Addr]time.Duration // since when
 	votes      map[ballot][]string
 	proven     map[lease.Incarnation]bool
+	members    []ledger.Voter // by the facts stored so far
 	sets       map[uint64]int // sizes of voter sets, by their versions
 	views      map[view]*seen
 	order      []view
@@ -61,12 +62,16 @@ func newAudit(w *World) *Audit {
 
 // begin takes the ledger of a log that the world goes on from.
 func (a *Audit) begin(s *ledger.State) {
-	s.FoldAs(ledger.Binary{Rules: ledger.RulesKnown, Verify: a.world.verify})
+	a.read(s)
+	voters, version := s.FormerVoters()
+	a.sets[version] = len(voters)
+}
+
+// read is the ledger that facts are folded into from now on.
+func (a *Audit) read(s *ledger.State) {
+	s.FoldAs(ledger.Binary{Rules: ledger.RulesKnown, Verify: a.world.signatures.verify})
 	a.ledger = s
-	voters, version := s.Voters()
-	a.sets[version] = len(voters)
-	voters, version = s.FormerVoters()
-	a.sets[version] = len(voters)
+	a.countMembers()
 }
 
 // open follows the log, whichever it is. What the simulated one stores is seen at once.
@@ -74,7 +79,7 @@ func (a *Audit) open() {
 	if s := a.world.Stream; s != nil {
 		s.Watch(func(e log.Entry) {
 			if id := s.Head().ID; a.ledger.LogID() != id {
-				a.ledger = ledger.New(id)
+				a.read(ledger.New(id))
 			}
 			a.stored(e)
 		})
@@ -86,7 +91,7 @@ func (a *Audit) open() {
 			a.open()
 			return
 		}
-		a.ledger = ledger.New(head.ID)
+		a.read(ledger.New(head.ID))
 		c.Follow(0, a.stored, func(error) { a.open() })
 	})
 }

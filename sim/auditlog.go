@@ -11,8 +11,7 @@ import (
 // stored folds what the log stores. No address may move from a node that nothing has happened to.
 func (a *Audit) stored(e log.Entry) {
 	changes := a.ledger.ApplyEntry(e)
-	voters, version := a.ledger.Voters()
-	a.sets[version] = len(voters)
+	a.countMembers()
 	a.world.tell("log", trace.Note{Kind: trace.Appended, Sequence: e.Sequence, Text: e.Type + " " + e.Entity})
 	for _, c := range changes {
 		switch {
@@ -32,4 +31,10 @@ var unmoving = []string{
 	"viplog.NodeFailed.v1", "viplog.NodeLeft.v1", "viplog.ServiceDeleted.v1",
 	"viplog.NodeUndrained.v1", "viplog.PoolAdded.v1", "viplog.VoterAdded.v1", "viplog.VoterRemoved.v1",
 	"viplog.VotersSettled.v1",
+}
+
+func (a *Audit) countMembers() {
+	var version uint64
+	a.members, version = a.ledger.Voters()
+	a.sets[version] = len(a.members)
 }

@@ -31,6 +31,7 @@ type Host struct {
 	role       roles
 	prefixes   []netip.Prefix
 	key        ed25519.PrivateKey
+	public     ed25519.PublicKey // of key
 
 	nodeDisk    nodeDisk
 	voterDisk   lease.VoterDisk
@@ -83,7 +84,9 @@ func (h *Host) now() lease.Instant { return h.clock.at(h.world.Now()) }
 func (h *Host) boot() string { return fmt.Sprint(h.machineID, "-boot-", h.boots) }
 
 // binary is what the host's programs can do.
-func (h *Host) binary() ledger.Binary { return ledger.Binary{Rules: h.rules, Verify: h.world.verify} }
+func (h *Host) binary() ledger.Binary {
+	return ledger.Binary{Rules: h.rules, Verify: h.world.signatures.verify}
+}
 
 // reads tells whether the host's programs may fold a fact after what they have folded. If not they fold no further, hold what
 // they have, and say so.

@@ -102,15 +102,10 @@ func (w *World) resume(p *Past) {
 	former, _ := p.Ledger.FormerVoters()
 	for _, v := range slices.Concat(voters, former) {
 		if h := w.voterHost(v.ID); h != nil {
-			standIns[string(v.Key)] = h.key.Public().(ed25519.PublicKey)
+			standIns[string(v.Key)] = h.public
 		}
 	}
-	w.verify = func(key ed25519.PublicKey, message, signature []byte) bool {
-		if standIn := standIns[string(key)]; standIn != nil {
-			key = standIn
-		}
-		return ed25519.Verify(key, message, signature)
-	}
+	w.signatures.standIns = standIns
 	w.snapshot = p.Ledger.Clone()
 	w.Audit.begin(p.Ledger.Clone())
 	for _, h := range w.Hosts {

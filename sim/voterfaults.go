@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"slices"
 
@@ -49,7 +48,7 @@ func (w *World) SetVoter(h *Host, is bool) {
 // ReplaceVoter takes the disk of a host's voter: it is another voter then, which takes the place of the one before. It does nothing while an
 // earlier change is under way: voters that lose their disks faster than they are replaced are beyond what is promised.
 func (w *World) ReplaceVoter(h *Host) {
-	members, _ := w.Ledger().Voters()
+	members := w.Audit.members
 	if _, before := w.Ledger().FormerVoters(); before != 0 || len(members) != len(w.voters()) || len(members) < 3 {
 		return
 	}
@@ -70,19 +69,16 @@ func (w *World) ReplaceVoter(h *Host) {
 // hasVoter tells whether a voter is to run on the host: one that is to be none any more goes on until it is removed, because until
 // then its word counts.
 func (h *Host) hasVoter() bool {
-	members, _ := h.world.Ledger().Voters()
-	return h.role.voter || h.voterDisk.Voter != "" && slices.ContainsFunc(members, func(v ledger.Voter) bool { return v.ID == h.voterDisk.Voter })
+	return h.role.voter || h.voterDisk.Voter != "" && h.isMember()
 }
 
 // wanted are the voters that a controller walks to: those that there are to be, and of those that are none yet only who is there and
 // heard. One that was added while it is away would be counted and never answer.
-func (w *World) wanted(controller *Host) (all []ledger.Voter) {
-	members, _ := w.Ledger().Voters()
-	for _, v := range w.voters() {
-		h := w.voterHost(v.ID)
-		is := slices.ContainsFunc(members, func(m ledger.Voter) bool { return m.ID == v.ID })
-		if is || h.voter != nil && h.up && !h.frozen && !slices.Contains(w.network.cuts, cut{h, controller}) {
-			all = append(all, v)
+func (w *World) wanted(controller *Host) []ledger.Voter {
+	all := make([]ledger.Voter, 0, len(w.Hosts))
+	for _, h := range w.Hosts {
+		if h.role.voter && (h.isMember() || h.voter != nil && h.up && !h.frozen && !slices.Contains(w.network.cuts, cut{h, controller})) {
+			all = append(all, h.asVoter())
 		}
 	}
 	return all
@@ -92,7 +88,7 @@ func (w *World) wanted(controller *Host) (all []ledger.Voter) {
 func (w *World) voters() (all []ledger.Voter) {
 	for _, h := range w.Hosts {
 		if h.role.voter {
-			all = append(all, ledger.Voter{ID: h.voterDisk.Voter, Address: h.Address, Key: h.key.Public().(ed25519.PublicKey)})
+			all = append(all, h.asVoter())
 		}
 	}
 	return all
@@ -105,4 +101,13 @@ func (w *World) voterHost(id string) *Host {
 		}
 	}
 	return nil
+}
+
+// isMember tells whether the host's voter counts, by the facts stored so far.
+func (h *Host) isMember() bool {
+	return slices.ContainsFunc(h.world.Audit.members, func(m ledger.Voter) bool { return m.ID == h.voterDisk.Voter })
+}
+
+func (h *Host) asVoter() ledger.Voter {
+	return ledger.Voter{ID: h.voterDisk.Voter, Address: h.Address, Key: h.public}
 }

@@ -126,19 +126,19 @@ type World struct {
 	Audit   *Audit
 	Broken  []string // which assumptions of what is promised do not hold any more
 
-	options  Options
-	snapshot *ledger.State                                               // that replicas begin with when what is before it was purged; nil: none was
-	verify   func(key ed25519.PublicKey, message, signature []byte) bool // nil: by the log's keys
-	log      Log
-	network  network
-	operator *proposer
-	records  uint64
-	hash     [sha256.Size]byte // of the trace so far
+	options    Options
+	snapshot   *ledger.State // that replicas begin with when what is before it was purged; nil: none was
+	signatures signatures
+	log        Log
+	network    network
+	operator   *proposer
+	records    uint64
+	hash       [sha256.Size]byte // of the trace so far
 }
 
 // New makes a world at time 0: the cluster is declared, and every process has started.
 func New(c kernel.Chooser, o Options) *World {
-	w := &World{Kernel: kernel.New(c), options: o.Defaults()}
+	w := &World{Kernel: kernel.New(c), options: o.Defaults(), signatures: signatures{valid: map[string]bool{}}}
 	if w.log = w.options.Log; w.log == nil {
 		w.Stream = stream.New(w.Kernel)
 		w.Stream.Epoch = w.options.Epoch
@@ -191,6 +191,9 @@ func (w *World) addHost(spec HostSpec) {
 		Name: spec.Name, Address: spec.Address, world: w, declared: spec.Name, machineID: "machine-" + spec.Name, rules: w.options.rulesKnown(), clock: clock{rate: clockParts}, prefixes: spec.Prefixes, key: spec.Key,
 		role: roles{spec.Node, spec.Voter, spec.Controller}, voterDisk: lease.VoterDisk{Voter: spec.VoterID},
 	}
+	if spec.Key != nil {
+		h.public = spec.Key.Public().(ed25519.PublicKey)
+	}
 	if w.options.Drift {
 		h.clock.rate += int64(w.Pick("drift/"+h.Name, 201)) - 100
 		h.clock.offset = w.between("drift/"+h.Name, stream.Range{To: time.Hour})
@@ -231,7 +234,7 @@ func (w *World) declare() {
 		if !h.role.voter {
 			continue
 		}
-		facts = append(facts, event.VoterAdded{ID: h.voterDisk.Voter, Address: h.Address, Key: h.key.Public().(ed25519.PublicKey)})
+		facts = append(facts, event.VoterAdded{ID: h.voterDisk.Voter, Address: h.Address, Key: h.public})
 		if !first { // voters change one at a time; nobody is there yet who would have to apply the change
 			facts = append(facts, event.VotersSettled{Set: uint64(len(facts))})
 		}

@@ -3,9 +3,6 @@ package logfile
 import (
 	"bytes"
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,62 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"viplog/core/event"
-	"viplog/core/ledger"
 	"viplog/core/log"
 )
-
-var update = flag.Bool("update", false, "rewrite the digests of the recorded logs")
-
-const recordings = "../../fixtures/logs"
-
-func read(t *testing.T, path string) *Recording {
-	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	recording, err := Read(filepath.Base(path), file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return recording
-}
-
-// Old logs replay to the same digest for ever, under the rules that they were recorded with.
-func TestRecordedLogsReplayToTheirDigests(t *testing.T) {
-	paths, err := filepath.Glob(recordings + "/*.jsonl")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no recorded logs: %v", err)
-	}
-	for _, path := range paths {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			digestPath := strings.TrimSuffix(path, ".jsonl") + ".digest"
-			recording := read(t, path)
-			got := recording.Fold().Digest().String() + "\n"
-			if *update {
-				if err := os.WriteFile(digestPath, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(digestPath)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("digest %s, recorded is %s", got, want)
-			}
-			s := ledger.New(recording.Head.ID)
-			for _, e := range recording.Entries {
-				for _, c := range s.ApplyEntry(e) {
-					if c.Kind == ledger.Rejected {
-						t.Errorf("fact %d is rejected: %s", e.Sequence, c.Reason)
-					}
-				}
-			}
-		})
-	}
-}
 
 func entries() []log.Entry {
 	return []log.Entry{

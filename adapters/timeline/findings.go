@@ -42,11 +42,7 @@ func (m *model) find() {
 			m.findFault(row.Actor, b)
 		}
 	}
-	for i, r := range m.records {
-		if r.Kind == trace.Violated {
-			m.add(finding{Sort: violation, At: r.At, From: r.At, To: r.At, Band: m.bandIn(r.Text), Record: i, Text: "Violated: " + r.Text + "."})
-		}
-	}
+	m.findViolations()
 	for i := range m.Bands {
 		m.findOverlaps(i)
 		m.findHoles(i)
@@ -77,15 +73,52 @@ func (m *model) bandIn(text string) int {
 	return -1
 }
 
+// findViolations tells once what an auditor finds again and again.
+func (m *model) findViolations() {
+	times := map[string]int{}
+	for _, r := range m.records {
+		if r.Kind == trace.Violated {
+			times[r.Text]++
+		}
+	}
+	for i, r := range m.records {
+		n := times[r.Text]
+		if r.Kind != trace.Violated || n == 0 {
+			continue
+		}
+		delete(times, r.Text)
+		text := "Violated: " + r.Text
+		if n > 1 {
+			text += fmt.Sprintf(" (found %d times)", n)
+		}
+		m.add(finding{Sort: violation, At: r.At, From: r.At, To: r.At, Band: m.bandIn(r.Text), Record: i, Text: text + "."})
+	}
+}
+
 func (m *model) findOverlaps(i int) {
 	for _, o := range m.Bands[i].Overlaps {
 		who := o.Text
 		if o.Record < 0 {
 			who = "which ones is not known"
+		} else if more := m.joining(m.Bands[i], o); len(more) > 0 {
+			who += ", then " + strings.Join(more, ", ") + " as well"
 		}
 		text := fmt.Sprintf("Two nodes answer for %s at once, %s: %s.", m.Bands[i].Address, who, forHowLong(o))
 		m.add(finding{Sort: overlap, At: o.From, From: o.From, To: o.To, Band: i, Record: o.Record, Text: text})
 	}
+}
+
+// joining are nodes that begin to announce an address while two others answer for it.
+func (m *model) joining(b band, overlap bar) (names []string) {
+	for _, row := range b.Rows {
+		name := m.nodeName(row.Node)
+		if !strings.Contains(" "+overlap.Text+" ", " "+name+" ") && slices.ContainsFunc(row.Bars, func(one bar) bool {
+			return one.State == announcing && one.From >= overlap.From && one.From < overlap.To
+		}) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func forHowLong(b bar) string {
@@ -178,10 +211,10 @@ func (m *model) findMoves(i int) {
 
 func (m *model) moveText(address string, before, now bar) string {
 	from, to := m.nodeName(before.Node), m.nodeName(now.Node)
-	begin := fmt.Sprintf("%s takes over %s from %s, ", to, address, from)
 	if before.Open {
-		return begin + "which announces it until the end."
+		return fmt.Sprintf("%s announces %s beside %s, which announces it until the end.", to, address, from)
 	}
+	begin := fmt.Sprintf("%s takes over %s from %s, ", to, address, from)
 	when := "when "
 	switch {
 	case before.To < now.From:

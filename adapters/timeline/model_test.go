@@ -173,7 +173,7 @@ func TestMovesSayFromWhomAndWhy(t *testing.T) {
 		{at(20, "lb-1", trace.Note{Kind: trace.Stopped, Address: vip, Text: "leaves"}), "lb-2 takes over 192.0.2.1 from lb-1, 30 ms after lb-1 stopped (leaves)."},
 		{at(50, "lb-1", of(trace.Stopped)), "lb-2 takes over 192.0.2.1 from lb-1, when lb-1 stopped."},
 		{at(60, "lb-1", of(trace.Stopped)), "lb-2 takes over 192.0.2.1 from lb-1, 10 ms before lb-1 stopped."},
-		{at(20, "lb-3", of(trace.Joined)), "lb-2 takes over 192.0.2.1 from lb-1, which announces it until the end."},
+		{at(20, "lb-3", of(trace.Joined)), "lb-2 announces 192.0.2.1 beside lb-1, which announces it until the end."},
 	} {
 		same(t, sentences(modelOf(at(10, "lb-1", of(trace.Announced)), c.ends, to), move), []string{c.says})
 	}
@@ -192,6 +192,19 @@ func TestAViolationIsOfTheAddressThatItNames(t *testing.T) {
 	if f := m.Findings[0]; f.Band != 0 || f.Sort != violation {
 		t.Errorf("got %+v", f)
 	}
+}
+
+func TestWhatIsFoundAgainAndAgainIsToldOnce(t *testing.T) {
+	once, often := trace.Note{Kind: trace.Violated, Text: "hold: lb-1"}, trace.Note{Kind: trace.Violated, Text: "lemma: lb-2"}
+	m := modelOf(at(10, "auditor", often), at(20, "auditor", once), at(30, "auditor", often))
+	same(t, sentences(m, violation), []string{"Violated: lemma: lb-2 (found 2 times).", "Violated: hold: lb-1."})
+}
+
+func TestWhoeverAnnouncesInAnOverlapIsNamed(t *testing.T) {
+	overlaps := at(20, "auditor", trace.Note{Kind: trace.Overlap, Address: vip, Text: "lb-1 and lb-2"})
+	m := modelOf(at(10, "lb-1", of(trace.Announced)), at(20, "lb-2", of(trace.Announced)), overlaps, at(30, "lb-3", of(trace.Announced)),
+		at(40, "auditor", of(trace.Alone)), at(50, "lb-4", of(trace.Announced)))
+	same(t, sentences(m, overlap), []string{"Two nodes answer for 192.0.2.1 at once, lb-1 and lb-2, then lb-3 as well: for 20 ms."})
 }
 
 func sentences(m *model, of sort) (all []string) {

@@ -24,6 +24,36 @@ func TestAPageOpensOnWhatFollowsTheSetUp(t *testing.T) {
 	}
 }
 
+// A fault was planted, and a campaign has found it: whoever has read no code sees that several nodes announce one address at once.
+func TestAPlantedDoubleAnnouncementIsSeen(t *testing.T) {
+	p := open(t, sample(t, "planted"))
+	p.screenshot("planted")
+	for what, want := range map[string]string{
+		`document.querySelector('#verdict').textContent`:              "✗ violated 0.023185 exclusive announcement: lb-2 and lb-3 both answer for 192.0.2.0, both leased",
+		`document.querySelector('.finding.sort-overlap').textContent`: "Two nodes answer for 192.0.2.0 at once, lb-2 and lb-3, then lb-1 as well: for 977 ms, and still at the end.",
+		`document.querySelector('.violation text').textContent`:       "Violated: exclusive announcement: lb-2 and lb-3 both answer for 192.0.2.0, both leased (found 4 times).",
+		`document.querySelector('.overlap-text').textContent`:         "lb-2 and lb-3 answer at once: 977 ms",
+	} {
+		if got := value[string](p, what); !strings.HasSuffix(got, want) {
+			t.Errorf("%s is %q, want %q", what, got, want)
+		}
+	}
+	// The red field lies over the bars of all three.
+	under := value[int](p, `(() => {
+		const field = document.querySelector('.overlap-fill').getBoundingClientRect();
+		return [...document.querySelectorAll('.bar')].filter(bar => {
+			const box = bar.getBoundingClientRect();
+			return bar.textContent.endsWith('announces it') && box.top >= field.top && box.bottom <= field.bottom && Math.abs(box.width - field.width) < 6;
+		}).length;
+	})()`)
+	if under != 3 {
+		t.Errorf("%d bars are in the red field, want 3", under)
+	}
+	if rows := value[int](p, `document.querySelectorAll('.finding.sort-violation').length`); rows != 1 {
+		t.Errorf("the violation is told %d times", rows)
+	}
+}
+
 func TestAClickOnASentenceGoesThere(t *testing.T) {
 	p := open(t, sample(t, "double"))
 	p.press("0")

@@ -12,7 +12,8 @@ import (
 	"viplog/core/trace"
 )
 
-// sample is a timeline of testdata: power is what a simulation wrote, double is invented.
+// sample is a timeline of testdata: power is what a simulation wrote, planted what one wrote of code in which standbys announce
+// beside owners (sim/mutants), from a seed made small, and double is invented.
 func sample(t testing.TB, name string) Timeline {
 	t.Helper()
 	text, err := os.ReadFile("testdata/" + name + ".trace")
@@ -26,6 +27,11 @@ func sample(t testing.TB, name string) Timeline {
 	}
 	if name == "double" {
 		out.Verdict, out.Why = "violated", "exclusive announcement: lb-1 and lb-2 both answer for 192.0.2.1, both leased"
+	}
+	if name == "planted" {
+		out.Title, out.Command, out.Script = "failure-1.txtar", "viplog sim run -v failure-1.txtar", "cluster\nservice default/web-4\nrun 10s\n"
+		out.Verdict, out.Why = "violated", "0.023185 exclusive announcement: lb-2 and lb-3 both answer for 192.0.2.0, both leased"
+		out.Began, out.End = 0, time.Second
 	}
 	for line := range bytes.Lines(text) {
 		var r trace.Record

@@ -43,7 +43,8 @@ type printer struct {
 }
 
 // Text writes a timeline for a terminal: the sentences of what matters, and one line per record after the set-up, with a
-// column for each node's state and for who announces each address. Lines are cut at width characters; 0 cuts none.
+// column for each node's state and for who announces each address. Lines are cut at width characters, and sentences go on in the
+// next one; 0 cuts none.
 func Text(w io.Writer, t Timeline, width int, colour bool) error {
 	p := &printer{model: build(t), to: bufio.NewWriter(w), width: width, colour: colour}
 	p.choose()
@@ -57,7 +58,7 @@ func Text(w io.Writer, t Timeline, width int, colour bool) error {
 		p.line("")
 	}
 	for _, f := range p.Findings {
-		p.line(fmt.Sprintf("%10.3f  %s", f.At.Seconds(), plain(f.Text)))
+		p.sentence(fmt.Sprintf("%10.3f  ", f.At.Seconds()), plain(f.Text))
 	}
 	p.verdict(t)
 	return p.to.Flush()
@@ -190,6 +191,21 @@ func (p *printer) verdict(t Timeline) {
 	if t.Command != "" {
 		p.line("again: " + plain(t.Command))
 	}
+}
+
+// sentence writes a text beside a margin, on as many lines as it needs.
+func (p *printer) sentence(margin, text string) {
+	line := margin
+	for i, word := range strings.Fields(text) {
+		if i > 0 && p.width > 0 && len([]rune(line))+1+len([]rune(word)) > p.width {
+			p.line(strings.TrimRight(line, " "))
+			line = strings.Repeat(" ", len(margin))
+		} else if i > 0 {
+			line += " "
+		}
+		line += word
+	}
+	p.line(line)
 }
 
 func (p *printer) line(text string) { p.painted(text, neutral) }

@@ -42,7 +42,7 @@ func golden(t *testing.T, file, got string) {
 }
 
 func TestTextIsTheGolden(t *testing.T) {
-	for _, name := range []string{"power", "double"} {
+	for _, name := range []string{"power", "double", "planted"} {
 		t.Run(name, func(t *testing.T) { golden(t, "testdata/"+name+".txt", textOf(t, sample(t, name), 0, false)) })
 	}
 }

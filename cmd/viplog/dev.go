@@ -21,8 +21,8 @@ import (
 )
 
 type devFlags struct {
-	cluster, services, data, output string
-	once                            bool
+	cluster, services, data, output, report string
+	once                                    bool
 }
 
 func newDev(std streams) *cobra.Command {
@@ -42,6 +42,7 @@ func newDev(std streams) *cobra.Command {
 	cmd.Flags().StringVar(&flags.cluster, "cluster", "", "cluster file (default: a compiled-in example)")
 	cmd.Flags().StringVar(&flags.services, "services", "", "folder of Service manifests (default: compiled-in examples, without --cluster)")
 	cmd.Flags().StringVar(&flags.data, "data", "", "folder that keeps the log between runs (default: a temporary one)")
+	cmd.Flags().StringVar(&flags.report, "report", "", "write a page that shows what happened to this file at the end (docs/timeline.md)")
 	cmd.Flags().BoolVar(&flags.once, "once", false, "print the status and end; opens no port")
 	addOutput(cmd, &flags.output)
 	return cmd
@@ -83,7 +84,7 @@ func (c *devCluster) run(ctx context.Context, flags devFlags) error {
 	if c.told > 0 {
 		err = errors.Join(err, fmt.Errorf("%d violations", c.told))
 	}
-	return err
+	return errors.Join(err, c.writeReport(flags))
 }
 
 func (c *devCluster) serve(ctx context.Context, flags devFlags) error {
@@ -138,6 +139,7 @@ func (c *devCluster) converse(ctx context.Context, flags devFlags) error {
 				}
 				return verbsFailed(wrong)
 			}
+			c.trace.typed(line)
 			quit, err := c.verb(ctx, strings.Fields(line), flags.output)
 			if c.report(err); err != nil {
 				wrong++

@@ -36,10 +36,11 @@ type devCluster struct {
 	worldLog *devLog
 	client   *segment.Client
 	told     int // violations
+	trace    *devTrace
 }
 
-func newDevCluster(std streams, file *clusterfile.File, store *embeddedLog) *devCluster {
-	return &devCluster{std: std, file: file, store: store, cancel: func() {}}
+func newDevCluster(std streams, file *clusterfile.File, flags devFlags, store *embeddedLog) *devCluster {
+	return &devCluster{std: std, file: file, store: store, cancel: func() {}, trace: &devTrace{path: flags.report}}
 }
 
 func (c *devCluster) start(ctx context.Context) (err error) {

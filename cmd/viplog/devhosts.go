@@ -30,6 +30,7 @@ func (c *devCluster) startWorld(head log.Head) {
 	c.worldLog = newDevLog(c.store.log, c.time.post, c.sourceOf)
 	w := sim.New(kernel.NewSeeded(rand.Uint64()), sim.Options{
 		Hosts: c.hosts(), Log: c.worldLog, Epoch: time.Now(), Timing: lease.TimingOf(c.file.Settings.Profile),
+		Notes: c.trace.note,
 	})
 	w.GoOn(head)
 	for _, v := range c.voters {

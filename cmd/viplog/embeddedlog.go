@@ -94,7 +94,7 @@ func freePort() int {
 // devParts are the parts of `viplog dev`.
 func devParts(std streams, file *clusterfile.File, flags devFlags) fx.Option {
 	return fx.Options(
-		fx.Supply(std, file, embeddedLogOptions{cluster: file.Cluster.Name, folder: flags.data, listen: !flags.once}),
+		fx.Supply(std, file, embeddedLogOptions{cluster: file.Cluster.Name, folder: flags.data, listen: !flags.once}, flags),
 		part[*embeddedLog]("jetstream", newEmbeddedLog),
 		part[*devCluster]("dev", newDevCluster),
 	)

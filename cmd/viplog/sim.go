@@ -95,7 +95,7 @@ func newSimRun(std streams) *cobra.Command {
 func (r *simRun) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&r.output, "output", "o", simOutputs[0], "output: "+strings.Join(simOutputs, ", "))
-	f.BoolVarP(&r.verbose, "verbose", "v", false, "print each timeline, each assert and what clients saw")
+	f.BoolVarP(&r.verbose, "verbose", "v", false, "print each timeline (docs/timeline.md), each assert and what clients saw")
 	f.BoolVar(&r.verbose, "trace", false, "the same as -v")
 	f.BoolVar(&r.update, "update", false, "rewrite the goldens of scenarios; asserts must hold still")
 	f.DurationVar(&r.budget, "budget", 0, "time for all runs together (default: no limit)")
@@ -173,7 +173,7 @@ func (r *simRun) runPaths(ctx context.Context, paths []string) error {
 				return failed(err)
 			}
 		}
-		if err := report.add(s.Path, result); err != nil {
+		if err := report.add(s.Path, s, result); err != nil {
 			return failed(err)
 		}
 		if err := r.writePage(s, result, "viplog sim run -v "+s.Path); err != nil {

@@ -47,7 +47,7 @@ func newSimReplay(std streams) *cobra.Command {
 			}
 			past := s.Options.Past.Ledger
 			fmt.Fprintf(notes, "%s: %d facts, rules %d, digest %s\n", args[0], past.Sequence(), past.Rules(), past.Digest())
-			if err := report.add(args[0], result); err != nil {
+			if err := report.add(args[0], s, result); err != nil {
 				return failed(err)
 			}
 			if err := r.writePage(s, result, fmt.Sprintf("viplog sim replay %s --then '%s' -v", args[0], then)); err != nil {
@@ -61,7 +61,7 @@ func newSimReplay(std streams) *cobra.Command {
 	f.StringVar(&then, "then", "", "verbs to do, with semicolons between them")
 	f.Uint64Var(&seed, "seed", 1, "what is left to chance")
 	f.StringVarP(&r.output, "output", "o", simOutputs[0], "output: "+strings.Join(simOutputs, ", "))
-	f.BoolVarP(&r.verbose, "verbose", "v", false, "print the timeline and what clients saw")
+	f.BoolVarP(&r.verbose, "verbose", "v", false, "print the timeline (docs/timeline.md) and what clients saw")
 	f.StringVar(&r.report, "report", "", "write a page that shows the run to this file (docs/timeline.md)")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(simOutputs, cobra.ShellCompDirectiveNoFileComp))
 	return cmd

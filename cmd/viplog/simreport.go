@@ -37,6 +37,22 @@ func (p *simReport) progress(done, total int, name string) {
 	p.bar.say(fmt.Sprintf("%d of %d: %s", done, total, name))
 }
 
+// campaign says on a terminal how far a campaign is.
+func (p *simReport) campaign(done, total uint64, wrong int) {
+	wall := time.Since(p.began)
+	pace := float64(done) / wall.Seconds()
+	left := time.Duration(float64(total-done) / pace * float64(time.Second))
+	p.bar.say(fmt.Sprintf("%d of %d seeds, %d failed, %.1f seeds/s, %v to go", done, total, wrong, pace, left.Round(time.Second)))
+}
+
+// stopped says that a campaign was, by its budget or an interrupt, before so many seeds had run.
+func (p *simReport) stopped(left uint64) {
+	fmt.Fprintf(p.run.std.err, "stopped: %d seeds have not run\n", left)
+	if !slices.ContainsFunc(p.results, func(r scenario.Result) bool { return r.Verdict == sim.OutOfBudget }) {
+		p.results = append(p.results, scenario.Result{Result: sim.Result{Verdict: sim.OutOfBudget}})
+	}
+}
+
 // simView is a run as an object. Times are in nanoseconds.
 type simView struct {
 	APIVersion string          `json:"apiVersion"`
@@ -84,8 +100,8 @@ func (p *simReport) count(r scenario.Result) {
 	p.results, p.virtual = append(p.results, scenario.Result{Result: sim.Result{Verdict: r.Verdict}}), p.virtual+r.Virtual
 }
 
-// add prints one run.
-func (p *simReport) add(name string, r scenario.Result) error {
+// add prints one run of a scenario.
+func (p *simReport) add(name string, s *scenario.Scenario, r scenario.Result) error {
 	p.bar.end()
 	p.results, p.virtual = append(p.results, r), p.virtual+r.Virtual
 	if p.run.output == "json" {
@@ -93,7 +109,9 @@ func (p *simReport) add(name string, r scenario.Result) error {
 	}
 	out := p.run.std.out
 	if p.run.verbose {
-		fmt.Fprint(out, scenario.TimelineText(r.Timeline))
+		if err := printTimeline(out, timelineOf(s, r)); err != nil {
+			return err
+		}
 		for _, a := range r.Asserts {
 			fmt.Fprintf(out, "%s:%d: %s: %s\n", name, a.Line, a.Text, a.Got)
 		}

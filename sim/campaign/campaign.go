@@ -60,7 +60,10 @@ func RunSeeds(ctx context.Context, from, to uint64, jobs int, o Options, choose 
 		})
 	}
 	for seed := from; seed <= to && ctx.Err() == nil; seed++ {
-		next <- seed
+		select {
+		case next <- seed:
+		case <-ctx.Done():
+		}
 	}
 	close(next)
 	workers.Wait()

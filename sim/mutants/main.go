@@ -21,7 +21,10 @@ import (
 	"time"
 )
 
-const record = "docs/track-record.md"
+const (
+	record  = "docs/track-record.md"
+	nothing = "**nothing**" // has found it
+)
 
 func main() {
 	only := flag.String("only", "", "a part of a mutation's name, or its number")
@@ -69,9 +72,9 @@ func run(only string) error {
 	close(next)
 	workers.Wait()
 	if only == "" {
-		errs = append(errs, os.WriteFile(record, page(all), 0o644))
+		errs = append(errs, os.WriteFile(record, page(all, "Its last whole run was on "+time.Now().UTC().Format(time.DateOnly)+".\n"), 0o644))
 	} else {
-		fmt.Printf("%s", page(all))
+		fmt.Printf("%s", page(all, ""))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -88,35 +91,41 @@ func run(only string) error {
 	return nil
 }
 
+// overlay writes to a folder what `go build -overlay` and `go test -overlay` read to have a tree with the mutation.
+func (m mutation) overlay(tree, folder string) (list string, err error) {
+	path, err := filepath.Abs(filepath.Join(tree, m.file))
+	if err != nil {
+		return "", err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("run this in the top folder: %w", err)
+	}
+	if n := bytes.Count(data, []byte(m.old)); n != 1 {
+		return "", fmt.Errorf("%s holds %q %d times, not once", m.file, m.old, n)
+	}
+	mutated := filepath.Join(folder, filepath.Base(m.file))
+	if err := os.WriteFile(mutated, bytes.Replace(data, []byte(m.old), []byte(m.new), 1), 0o644); err != nil {
+		return "", err
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutated}})
+	if err != nil {
+		return "", err
+	}
+	list = filepath.Join(folder, "overlay.json")
+	return list, os.WriteFile(list, overlay, 0o644)
+}
+
 // hunted runs the hunts and tests on the code with one mutation.
 func hunted(m mutation) (finding, error) {
 	began := time.Now()
-	data, err := os.ReadFile(m.file)
-	if err != nil {
-		return finding{}, fmt.Errorf("run this in the top folder: %w", err)
-	}
-	if n := bytes.Count(data, []byte(m.old)); n != 1 {
-		return finding{}, fmt.Errorf("%s holds %q %d times, not once", m.file, m.old, n)
-	}
 	folder, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return finding{}, err
 	}
 	defer os.RemoveAll(folder)
-	mutated := filepath.Join(folder, filepath.Base(m.file))
-	if err := os.WriteFile(mutated, bytes.Replace(data, []byte(m.old), []byte(m.new), 1), 0o644); err != nil {
-		return finding{}, err
-	}
-	path, err := filepath.Abs(m.file)
+	list, err := m.overlay(".", folder)
 	if err != nil {
-		return finding{}, err
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutated}})
-	if err != nil {
-		return finding{}, err
-	}
-	list := filepath.Join(folder, "overlay.json")
-	if err := os.WriteFile(list, overlay, 0o644); err != nil {
 		return finding{}, err
 	}
 	f := finding{mutation: m}
@@ -169,22 +178,22 @@ func test(overlay, hunts string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// page is the track record.
-func page(all []finding) []byte {
+// page is the track record, with a sentence of when it was made.
+func page(all []finding, made string) []byte {
 	var text bytes.Buffer
 	text.WriteString(`# Track record
 
 Each line is one rule of the protocol taken out of the code, and what found the harm: an exploration of every state of a
 small world (then the shortest way to it is below), a directed world, random runs of whole clusters, or else a test of the rule by itself. Written by
 ` + "`go run ./sim/mutants`" + ` (task mutants), which fails if one is not found; it runs the production machines with ` + "`go test -overlay`" + `.
-
+` + made + `
 | # | what is wrong | found by | what happens |
 |---|---|---|---|
 `)
 	for _, f := range all {
 		by, what := f.by, f.what
 		if by == "" {
-			by, what = "**nothing**", ""
+			by, what = nothing, ""
 		}
 		fmt.Fprintf(&text, "| %d | %s | %s | %s |\n", f.number, f.name, by, what)
 	}

@@ -65,6 +65,9 @@ func Compared(first, second sim.Result) sim.Result {
 func (s *Scenario) once(ctx context.Context, choose kernel.Chooser) Result {
 	r := &run{ctx: ctx, scenario: s, result: Result{Result: sim.Result{Verdict: sim.OK}}}
 	r.play(choose)
+	if !r.loud { // it has ended in its set-up, which is all there is to show
+		r.result.Timeline, r.result.SetUp = r.result.SetUp, nil
+	}
 	r.expected()
 	if w := r.world; w != nil {
 		r.result.Violations, r.result.Virtual, r.result.Events = w.Audit.Violations, w.Now(), w.Happened()

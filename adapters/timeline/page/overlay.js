@@ -115,7 +115,7 @@ function axisTimes() {
 function drawAxis() {
   const axis = byId('axis'), { times, digits } = axisTimes();
   axis.setAttribute('width', view.width);
-  axis.replaceChildren(svg('text', { x: 8, y: 16, class: 'small' }, 'virtual seconds'));
+  axis.replaceChildren(svg('text', { x: 8, y: 16, class: 'small' }, 'seconds'));
   for (const at of times) {
     axis.append(svg('line', { x1: x(at), x2: x(at), y1: 17, y2: 23, class: 'tick' }));
     axis.append(svg('text', { x: x(at), y: 14, 'text-anchor': 'middle', class: 'small' }, seconds(at, digits)));
