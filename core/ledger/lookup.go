@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"net/netip"
 	"slices"
 
 	"viplog/core/event"
@@ -53,4 +54,13 @@ func (s *State) PoolSpec(name string) (event.Pool, bool) {
 		return event.Pool{}, false
 	}
 	return p.spec, true
+}
+
+// WhyUnowned says of an address in use without an owner what keeps each node from it; "" for any other.
+func (s *State) WhyUnowned(a netip.Addr) string {
+	used, ok := s.addressOf(a)
+	if !ok {
+		return ""
+	}
+	return s.whyUnowned(used)
 }
