@@ -36,6 +36,7 @@ type Outcome struct {
 	Dark         []Dark                // by address
 	Loads        []Load                // of the nodes that run still, in the order of their addresses
 	Voters       Voters
+	Proven       bool // the deaths are proven: a majority of voters is left, and a node that they hear
 }
 
 // Move is an address that gets another owner. One that a waiting Service gets only now had none.
@@ -51,12 +52,6 @@ type Dark struct {
 type Load struct {
 	Node          ledger.NodeIdentity
 	Before, After int
-}
-
-// Voters are those that a failure leaves. Without a majority no death can be proven, and no node renews its lease.
-type Voters struct {
-	Left, Of int // of the set in force
-	Majority bool
 }
 
 // Of makes the forecast of a ledger, which stays as it is.
@@ -84,10 +79,10 @@ var ErrNoVoters = errors.New("forecast: the log names no voter: nobody could pro
 // Nodes are those that announce and run, in the order of their addresses.
 func (f *Forecast) Nodes() []ledger.NodeIdentity { return f.nodes }
 
-// BlackHole bounds for how long an address that moves is answered by nobody (lease.Timing.Suspicion). Its new owner needs a
-// few milliseconds more, for the voters' disks, datagrams and the first frame: docs/figures.md has what was measured.
-func (f *Forecast) BlackHole() (least, most time.Duration) {
-	return lease.TimingOf(f.state.Settings().Profile).Suspicion()
+// BlackHole bounds for how long an address that moves in a failure is answered by nobody (lease.Timing.Suspicion). Its new
+// owner needs a few milliseconds more, for the voters' disks, datagrams and the first frame: docs/figures.md has what was measured.
+func (f *Forecast) BlackHole(o Outcome) (least, most time.Duration) {
+	return lease.TimingOf(f.state.Settings().Profile).Suspicion(len(o.Dead) > 1)
 }
 
 // Failure foretells that nodes die at one time, and that the log takes their deaths in this order. Who does not run cannot die.
@@ -144,20 +139,22 @@ func (f *Forecast) without(s *ledger.State, dead netip.Addr) *ledger.State {
 // outcome compares the ledger after deaths with the one before.
 func (f *Forecast) outcome(after *ledger.State, dead []netip.Addr, known []Outcome) Outcome {
 	o := Outcome{Voters: f.votersWithout(dead)}
+	o.Proven = o.Voters.Majority && f.isHeard(dead)
 	for _, a := range dead {
 		if i := slices.IndexFunc(f.nodes, func(n ledger.NodeIdentity) bool { return n.Address == a }); i >= 0 {
 			o.Dead = append(o.Dead, f.nodes[i])
 		}
 	}
 	owners := f.owners
-	if o.Voters.Majority {
+	if o.Proven {
 		owners = ownersOf(after)
 	}
 	for _, now := range owners {
 		before := f.ownerOf(now.address)
+		died := slices.Contains(dead, before)
 		switch {
-		case !o.Voters.Majority && before.IsValid() && (f.yields || slices.Contains(dead, before)):
-			o.Dark = append(o.Dark, Dark{now.address, before, o.Voters.why(slices.Contains(dead, before))})
+		case !o.Proven && before.IsValid() && (died || f.yields):
+			o.Dark = append(o.Dark, Dark{now.address, before, o.Voters.why(died)})
 		case now.owner == before:
 		case now.owner.IsValid():
 			o.Moves = append(o.Moves, Move{now.address, before, now.owner})
@@ -168,7 +165,7 @@ func (f *Forecast) outcome(after *ledger.State, dead []netip.Addr, known []Outco
 		}
 	}
 	o.Loads = f.loads(owners, dead)
-	if !o.Voters.Majority && f.yields {
+	if !o.Proven && f.yields {
 		for i := range o.Loads {
 			o.Loads[i].After = 0
 		}
