@@ -64,3 +64,14 @@ func (s *State) WhyUnowned(a netip.Addr) string {
 	}
 	return s.whyUnowned(used)
 }
+
+// UsersOf are the Services that use an address, in the order in which they came to it; [] for one that is not in use.
+func (s *State) UsersOf(a netip.Addr) []string {
+	users := []string{}
+	if used, ok := s.addressOf(a); ok {
+		for _, key := range used.users {
+			users = append(users, key.String())
+		}
+	}
+	return users
+}
