@@ -119,15 +119,30 @@ func untilSettled(t *testing.T, w *World, seed uint64) {
 	}
 }
 
-// failuresOf are two single and two double ones.
+// failuresOf are one of a node and one of two, drawn; and, where there are such, one of two whose order matters, one that
+// nobody can prove although nodes are left, and one that darkens an address.
 func failuresOf(f *forecast.Forecast, seed uint64) (all [][]netip.Addr) {
+	kinds := make([][]forecast.Outcome, 5)
+	for o := range f.Each() {
+		for kind, is := range []bool{
+			len(o.Dead) == 1, len(o.Dead) == 2, o.OrderMatters, !o.Proven && len(o.Loads) > 0, o.Proven && len(o.Dark) > 0,
+		} {
+			if is {
+				kinds[kind] = append(kinds[kind], o)
+			}
+		}
+	}
 	random := rand.New(rand.NewPCG(seed, 11))
-	nodes := f.Nodes()
-	for range min(2, len(nodes)) {
-		order := random.Perm(len(nodes))
-		all = append(all, []netip.Addr{nodes[order[0]].Address})
-		if len(nodes) > 1 {
-			all = append(all, []netip.Addr{nodes[order[0]].Address, nodes[order[1]].Address})
+	for _, of := range kinds {
+		if len(of) == 0 {
+			continue
+		}
+		var dead []netip.Addr
+		for _, n := range of[random.IntN(len(of))].Dead {
+			dead = append(dead, n.Address)
+		}
+		if !slices.ContainsFunc(all, func(other []netip.Addr) bool { return slices.Equal(other, dead) }) {
+			all = append(all, dead)
 		}
 	}
 	return all

@@ -59,13 +59,13 @@ func (l *randomLog) start() {
 		Name: "random", ClusterType: "user", ControlPlaneLBPort: 443, ControlPlaneVIP: netip.MustParseAddr("10.0.9.254"),
 		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/20")},
 	}
-	for i := range 2 + l.IntN(5) {
+	for i := range 2 + l.IntN(7) {
 		l.nodes = append(l.nodes, netip.AddrFrom4([4]byte{10, 0, 9, byte(11 + i)}))
 		cluster.Nodes = append(cluster.Nodes, event.DeclaredNode{Address: l.nodes[i], Role: event.RoleLoadBalancer})
 	}
 	voters := of(l, 1, 3, 3, 3, 5)
 	for i := range voters {
-		onNode := i < len(l.nodes) && l.oneIn(3)
+		onNode := i < len(l.nodes) && l.oneIn(2)
 		host := netip.AddrFrom4([4]byte{10, 0, 9, byte(2 + i)})
 		if onNode {
 			host = l.nodes[i]
