@@ -29,18 +29,18 @@ type forecastView struct {
 
 // failureView is what would follow from one failure. A failure of two nodes whose order matters is there twice.
 type failureView struct {
-	Fails          []string       `json:"fails"` // at one time; the log takes their deaths in this order
-	OrderMatters   bool           `json:"orderMatters"`
-	Proven         bool           `json:"proven"` // else nobody takes anything over
-	Voters         int            `json:"voters"` // that are left
-	OfVoters       int            `json:"ofVoters"`
-	Moves          []moveView     `json:"moves"`
-	Dark           []darkView     `json:"dark"`
-	Takes          []takeView     `json:"takes"`    // how many addresses each node takes over, the most first
-	Heaviest       string         `json:"heaviest"` // the node that owns most afterwards
-	Owns           int            `json:"owns"`     // how many that are
-	BlackHoleLeast time.Duration  `json:"blackHoleLeast"` // of the addresses that move; 0 where none does
-	BlackHoleMost  time.Duration  `json:"blackHoleMost"`
+	Fails          []string      `json:"fails"` // at one time; the log takes their deaths in this order
+	OrderMatters   bool          `json:"orderMatters"`
+	Proven         bool          `json:"proven"` // else nobody takes anything over
+	Voters         int           `json:"voters"` // that are left
+	OfVoters       int           `json:"ofVoters"`
+	Moves          []moveView    `json:"moves"`
+	Dark           []darkView    `json:"dark"`
+	Takes          []takeView    `json:"takes"`          // how many addresses each node takes over, the most first
+	Heaviest       string        `json:"heaviest"`       // the node that owns most afterwards
+	Owns           int           `json:"owns"`           // how many that are
+	BlackHoleLeast time.Duration `json:"blackHoleLeast"` // of the addresses that move; 0 where none does
+	BlackHoleMost  time.Duration `json:"blackHoleMost"`
 }
 
 // moveView is an address that gets another owner.
