@@ -76,11 +76,16 @@ func (p *Past) Hosts() (hosts []HostSpec) {
 		h.Voter, h.Controller, h.VoterID, h.Off = true, true, v.ID, false
 	}
 	for i := range hosts {
-		seed := sha256.Sum256([]byte("stands in for the key of " + hosts[i].Address.String()))
-		hosts[i].Key = ed25519.NewKeyFromSeed(seed[:])
+		hosts[i].Key = standIn(hosts[i].Address)
 	}
 	slices.SortFunc(hosts, func(a, b HostSpec) int { return a.Address.Compare(b.Address) })
 	return hosts
+}
+
+// standIn is the key that stands in for a host's.
+func standIn(a netip.Addr) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte("stands in for the key of " + a.String()))
+	return ed25519.NewKeyFromSeed(seed[:])
 }
 
 func (p *Past) nameOf(a netip.Addr) string {

@@ -60,6 +60,8 @@ func reference() string {
 		{"SimResult", simView{}},
 		{"SimSummary", simSummaryView{}},
 		{"Exploration", exploreView{}},
+		{"WhatIf", whatifView{}},
+		{"Forecast", forecastView{}},
 	} {
 		fmt.Fprintf(&text, "\n### %s\n\n", view.name)
 		writeFields(&text, reflect.TypeOf(view.zero), "")

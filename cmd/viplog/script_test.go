@@ -2,14 +2,20 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"flag"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"viplog/core/ledger"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
@@ -21,11 +27,14 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:           "testdata/script",
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"dev": devInBackground, "natscontext": selectContext},
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"dev": devInBackground, "digest": digestOfDev, "natscontext": selectContext,
+		},
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("FIXTURES", fixtures)
+			env.Values[sessionKey{}] = &devSession{}
 			return os.Symlink(fixtures, filepath.Join(env.WorkDir, "fixtures"))
 		},
 	})
@@ -45,6 +54,8 @@ func devInBackground(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	stderr, err := command.StderrPipe()
 	ts.Check(err)
+	starting.Lock()
+	defer starting.Unlock()
 	ts.Check(command.Start())
 	ts.Defer(func() {
 		_ = stdin.Close()
@@ -57,11 +68,48 @@ func devInBackground(ts *testscript.TestScript, _ bool, args []string) {
 			break
 		}
 	}
-	if ready := bufio.NewReader(stdout); ts.Getenv("NATS_URL") == "" {
+	ready := bufio.NewReader(stdout)
+	*ts.Value(sessionKey{}).(*devSession) = devSession{stdin, ready}
+	if ts.Getenv("NATS_URL") == "" {
 		ts.Fatalf("dev did not start")
 	} else if _, err := ready.ReadString('\n'); err != nil { // the first line of its status
 		ts.Fatalf("dev printed no status: %v", err)
 	}
+}
+
+// starting is held while a `viplog dev` starts: two that start at one time may both find the usual port of NATS free.
+var starting sync.Mutex
+
+// devSession is the `viplog dev` that a script has started.
+type devSession struct {
+	in  io.Writer
+	out *bufio.Reader
+}
+
+type sessionKey struct{}
+
+// digestOfDev asks the `viplog dev -o json` of a script for its status, and sets DIGEST and SEQUENCE to those of its nodes' own
+// replicas, which must be the same.
+func digestOfDev(ts *testscript.TestScript, _ bool, _ []string) {
+	dev := ts.Value(sessionKey{}).(*devSession)
+	_, err := fmt.Fprintln(dev.in, "status")
+	ts.Check(err)
+	line, err := dev.out.ReadBytes('\n')
+	ts.Check(err)
+	var status struct{ Nodes []ledger.NodeView }
+	ts.Check(json.Unmarshal(line, &status))
+	first := ledger.NodeView{}
+	for _, n := range status.Nodes {
+		switch {
+		case n.Digest == "":
+		case first.Digest == "":
+			first = n
+		case n.Digest != first.Digest || n.Sequence != first.Sequence:
+			ts.Fatalf("%s has %d facts with the digest %s, %s %d with %s", first.Name, first.Sequence, first.Digest, n.Name, n.Sequence, n.Digest)
+		}
+	}
+	ts.Setenv("DIGEST", first.Digest)
+	ts.Setenv("SEQUENCE", fmt.Sprint(first.Sequence))
 }
 
 // selectContext makes and selects a NATS context for $NATS_URL, in $XDG_CONFIG_HOME.

@@ -34,7 +34,11 @@ func newSimReplay(std streams) *cobra.Command {
 			if cmd.Flags().Changed("at") && at == 0 {
 				return exitError{2, errors.New("--at 0: facts are counted from 1")}
 			}
-			script := replayScript(args[0], at, seed, then)
+			path, err := filepath.Abs(args[0])
+			if err != nil {
+				return failed(err)
+			}
+			script := replayScript(path, at, seed, then)
 			s, err := scenario.Parse("replay", []byte(script), recordedLog)
 			if err != nil {
 				return failed(err)
@@ -67,14 +71,10 @@ func newSimReplay(std streams) *cobra.Command {
 	return cmd
 }
 
-// replayScript is the scenario that goes on from a log with verbs.
+// replayScript is the scenario that goes on from a log with verbs, which have semicolons between them; at 0 goes on from its end.
 func replayScript(log string, at, seed uint64, verbs string) string {
 	var text strings.Builder
-	path, err := filepath.Abs(log)
-	if err != nil {
-		path = log
-	}
-	fmt.Fprintf(&text, "replay %s seed=%d", path, seed)
+	fmt.Fprintf(&text, "replay %s seed=%d", log, seed)
 	if at > 0 {
 		fmt.Fprintf(&text, " at=%d", at)
 	}

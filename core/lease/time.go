@@ -55,3 +55,15 @@ func (t Timing) held() time.Duration { return t.Lease - t.Lease/rateError }
 
 // promised is how long a voter keeps a promise from receiving a renewal on, however fast its clock runs.
 func (t Timing) promised() time.Duration { return t.Lease + t.Lease/rateError }
+
+// Suspicion bounds how long after a node's death its voters suspect it. Promises count from its last renewal, which is
+// up to a heartbeat old when it dies: least is a death just before the next renewal, most one just after the last. Who dies
+// beside another may have to wait for the voters' next word, a heartbeat later. Both take clocks at the worst of their
+// rates, and neither has what links and disks need.
+func (t Timing) Suspicion(beside bool) (least, most time.Duration) {
+	most = t.promised()
+	if beside {
+		most += t.Heartbeat
+	}
+	return t.Lease - t.Heartbeat - t.Heartbeat/rateError, most * rateError / (rateError - 1)
+}

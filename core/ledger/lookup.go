@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"net/netip"
 	"slices"
 
 	"viplog/core/event"
@@ -53,4 +54,24 @@ func (s *State) PoolSpec(name string) (event.Pool, bool) {
 		return event.Pool{}, false
 	}
 	return p.spec, true
+}
+
+// WhyUnowned says of an address in use without an owner what keeps each node from it; "" for any other.
+func (s *State) WhyUnowned(a netip.Addr) string {
+	used, ok := s.addressOf(a)
+	if !ok {
+		return ""
+	}
+	return s.whyUnowned(used)
+}
+
+// UsersOf are the Services that use an address, in the order in which they came to it; [] for one that is not in use.
+func (s *State) UsersOf(a netip.Addr) []string {
+	users := []string{}
+	if used, ok := s.addressOf(a); ok {
+		for _, key := range used.users {
+			users = append(users, key.String())
+		}
+	}
+	return users
 }

@@ -73,6 +73,12 @@ func (s *Scenario) once(ctx context.Context, choose kernel.Chooser) Result {
 		r.result.Violations, r.result.Virtual, r.result.Events = w.Audit.Violations, w.Now(), w.Happened()
 		r.result.TraceHash = w.TraceHash()
 		r.result.Moves, r.result.Overlap = w.Audit.Moves-r.base.moves, w.Audit.OverlapSoFar()-r.base.overlap
+		r.result.Ledger = w.Ledger().Clone()
+		for _, h := range w.Hosts {
+			if served := h.Announces(); len(served) > 0 {
+				r.result.Served = append(r.result.Served, Served{h.Address, served})
+			}
+		}
 	}
 	for _, v := range r.views {
 		r.result.Seen = append(r.result.Seen, v.seen(r.ended))

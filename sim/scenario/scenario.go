@@ -3,10 +3,12 @@
 package scenario
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"viplog/core/ledger"
 	"viplog/core/trace"
 	"viplog/sim"
 )
@@ -77,6 +79,8 @@ type Result struct {
 	Timeline   []trace.Record // without the set-up
 	Stack      string         // of a panic
 	OnlyGolden bool           // all holds but that the timeline is another than want.timeline
+	Ledger     *ledger.State  // what the facts add up to at the end
+	Served     []Served       // at the end, by node
 }
 
 // Checked is an assert that was looked at.
@@ -85,6 +89,12 @@ type Checked struct {
 	Text  string
 	Got   string
 	Holds bool
+}
+
+// Served is what a node answers for.
+type Served struct {
+	Node      netip.Addr
+	Addresses []netip.Addr // in their order
 }
 
 // Seen is what a client saw of an address.

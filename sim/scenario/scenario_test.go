@@ -147,6 +147,9 @@ What cannot be done, like failing a host that is down, is a no-op that the timel
 From ` + "`settle`" + ` on clients ask every address each 5 ms. What happens before the first verb that is no set-up is not in the timeline.
 ` + "`-- want.timeline --`" + `, when it is there, must be the timeline to the letter; ` + "`--update`" + ` rewrites it, and never an assert.
 
+` + "`viplog whatif 'VERB; VERB…'`" + ` goes on where the log of a running cluster ends, or an exported one with ` + "`--log FILE`" + `, as ` + "`viplog sim replay FILE --then`" + ` does, and
+answers in a table: who takes over what, what goes dark, what each node owns.
+
 ## Verbs
 
 | verb | what it does | example |
