@@ -109,7 +109,7 @@ func (s *agreement) count(w *World, f *forecast.Forecast, o forecast.Outcome) {
 			s.orders++
 		}
 	}
-	least, most := f.BlackHole(o)
+	least, most := f.BlackHole()
 	for _, m := range o.Moves {
 		if !m.From.IsValid() {
 			continue

@@ -137,7 +137,7 @@ func failureOf(s *ledger.State, f *forecast.Forecast, o forecast.Outcome, names 
 		v.Heaviest, v.Owns = most.Node.Name, most.After
 	}
 	if len(o.Moves) > 0 {
-		v.BlackHoleLeast, v.BlackHoleMost = f.BlackHole(o)
+		v.BlackHoleLeast, v.BlackHoleMost = f.BlackHole()
 	}
 	return v
 }

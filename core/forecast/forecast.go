@@ -79,10 +79,10 @@ var ErrNoVoters = errors.New("forecast: the log names no voter: nobody could pro
 // Nodes are those that announce and run, in the order of their addresses.
 func (f *Forecast) Nodes() []ledger.NodeIdentity { return f.nodes }
 
-// BlackHole bounds for how long an address that moves in a failure is answered by nobody (lease.Timing.Suspicion). Its new
+// BlackHole bounds for how long an address that moves in any failure is answered by nobody (lease.Timing.Suspicion). Its new
 // owner needs a few milliseconds more, for the voters' disks, datagrams and the first frame: docs/figures.md has what was measured.
-func (f *Forecast) BlackHole(o Outcome) (least, most time.Duration) {
-	return lease.TimingOf(f.state.Settings().Profile).Suspicion(len(o.Dead) > 1)
+func (f *Forecast) BlackHole() (least, most time.Duration) {
+	return lease.TimingOf(f.state.Settings().Profile).Suspicion()
 }
 
 // Failure foretells that nodes die at one time, and that the log takes their deaths in this order. Who does not run cannot die.

@@ -234,12 +234,8 @@ func TestALedgerWithoutVotersHasNoForecast(t *testing.T) {
 
 func TestBlackHolesComeFromTheLease(t *testing.T) {
 	f := of(t, cluster(3, 3))
-	least, most := f.BlackHole(f.Failure(node(1)))
+	least, most := f.BlackHole()
 	if least != 399*time.Millisecond || most.Truncate(time.Millisecond) != 510*time.Millisecond {
-		t.Error(least, most)
-	}
-	least, most = f.BlackHole(f.Failure(node(1), node(2)))
-	if least != 399*time.Millisecond || most.Truncate(time.Millisecond) != 611*time.Millisecond {
 		t.Error(least, most)
 	}
 }

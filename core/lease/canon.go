@@ -51,6 +51,7 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 		c.Ahead(p.until, now)
 		c.Flag(p.voted)
 		c.Flag(p.resigned)
+		c.Flag(p.named && v.wordAt != Never)
 		for _, s := range p.suspects {
 			if s.until > now {
 				c.Flag(true)

@@ -11,6 +11,7 @@ type peer struct {
 	live     bool    // by the log: it has joined and is not out
 	voted    bool
 	resigned bool
+	named    bool           // as a suspect, by the last word
 	suspects []suspicion    // by voter
 	renewed  []renewedUnder // its last renewals, by set
 	folded   uint64

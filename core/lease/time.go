@@ -57,13 +57,8 @@ func (t Timing) held() time.Duration { return t.Lease - t.Lease/rateError }
 func (t Timing) promised() time.Duration { return t.Lease + t.Lease/rateError }
 
 // Suspicion bounds how long after a node's death its voters suspect it. Promises count from its last renewal, which is
-// up to a heartbeat old when it dies: least is a death just before the next renewal, most one just after the last. Who dies
-// beside another may have to wait for the voters' next word, a heartbeat later. Both take clocks at the worst of their
-// rates, and neither has what links and disks need.
-func (t Timing) Suspicion(beside bool) (least, most time.Duration) {
-	most = t.promised()
-	if beside {
-		most += t.Heartbeat
-	}
-	return t.Lease - t.Heartbeat - t.Heartbeat/rateError, most * rateError / (rateError - 1)
+// up to a heartbeat old when it dies: least is a death just before the next renewal, most one just after the last. Both take
+// clocks at the worst of their rates, and neither has what links and disks need.
+func (t Timing) Suspicion() (least, most time.Duration) {
+	return t.Lease - t.Heartbeat - t.Heartbeat/rateError, t.promised() * rateError / (rateError - 1)
 }

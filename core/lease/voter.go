@@ -237,12 +237,13 @@ func (v *Voter) finish(now Instant, ready *VoterReady) VoterReady {
 	switch {
 	case len(suspects) == 0 && (v.membership.Before.Version == 0 || !v.hasFolded()) && !v.doubts():
 		v.wordAt = Never
-	case news || v.wordAt == Never || now >= v.wordAt:
+	case news || v.wordAt == Never || now >= v.wordAt || v.growsBy(suspects):
 		ready.Word = &Word{
 			Log: v.disk.Log, Voter: v.disk.Voter, Set: v.newestSet(), Applied: v.applied(),
 			Suspects: suspects, Votes: v.votes(), Digest: v.digest,
 		}
 		v.wordAt = now.Add(v.timing.Heartbeat)
+		v.said(suspects)
 	}
 	_, ends := v.look(now)
 	v.wake = min(v.pushAt, v.wordAt, ends)

@@ -40,6 +40,21 @@ func (v *Voter) suspects(now Instant) (all []Incarnation) {
 	return all
 }
 
+// growsBy tells whether somebody is suspected whom the last word did not name: others wait for that.
+func (v *Voter) growsBy(suspects []Incarnation) bool {
+	return slices.ContainsFunc(suspects, func(who Incarnation) bool {
+		p, known := v.peer(who)
+		return known && !p.named
+	})
+}
+
+// said takes note of whom a word names.
+func (v *Voter) said(suspects []Incarnation) {
+	for _, p := range v.peers {
+		p.named = slices.Contains(suspects, p.who)
+	}
+}
+
 // vote votes against those whose promise has ended, while a majority of the set suspects them; against who resigned, at
 // once. A vote is told when it is durable.
 func (v *Voter) vote(now Instant, ready *VoterReady) {
