@@ -11,7 +11,7 @@ func TestWhatOnlyComparesIsWrittenAsRanks(t *testing.T) {
 	world := func(a, b, serial uint64) func(*Canon) {
 		return func(c *Canon) {
 			c.Sequence(a)
-			c.Incarnation(Incarnation{node, b})
+			c.Incarnation(Incarnation{Node: node, Join: b})
 			c.Rank("serial", serial)
 			c.Sequence(0)
 		}
