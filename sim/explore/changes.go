@@ -13,7 +13,7 @@ import (
 )
 
 // changes is a world in which the set of voters changes, under one incarnation's lease. Between two steps nothing is on its way:
-// a step is a fact, somebody's folding, a voter's restart, or that two leases long some of the links between the node and the
+// a step is a fact, somebody's folding, a voter's restart, a disk that is done if voters restart, or that two leases long some of the links between the node and the
 // voters carry and the others do not.
 type changes struct {
 	options    ChangesOptions
@@ -26,6 +26,7 @@ type changes struct {
 	voters     []runningVoter
 	controller *control.Controller
 	restarts   int
+	slowDisks  bool // a disk is done when a step says so
 	ballots    []castBallot
 	violation  string
 	model      *modelledVoters // nil: nobody is told
@@ -83,6 +84,7 @@ func Changes(o ChangesOptions) World {
 	}
 	w.nodeDid(w.holder.Fold(w.now, lease.MembershipOf(w.node)), w.links(-1))
 	w.pass(2*changesTiming.Lease, w.links(-1))
+	w.slowDisks = o.Restarts > 0
 	return w
 }
 
@@ -128,9 +130,17 @@ func (w *changes) voterDid(i int, ready lease.VoterReady, links []bool) {
 		}
 	}
 	if ready.Persist != nil {
-		v.disk = *ready.Persist
-		w.voterDid(i, v.machine.Persisted(w.now, v.disk), links)
+		if v.pending = ready.Persist; !w.slowDisks {
+			w.diskDid(i, links)
+		}
 	}
+}
+
+// diskDid stores the newest that a voter's disk is to hold.
+func (w *changes) diskDid(i int, links []bool) {
+	v := &w.voters[i]
+	v.disk, v.pending = *v.pending, nil
+	w.voterDid(i, v.machine.Persisted(w.now, v.disk), links)
 }
 
 func (w *changes) cast(votes []lease.Vote) {
@@ -244,6 +254,9 @@ func (w *changes) Steps() (steps []Step) {
 				w.voterDid(i, w.voters[i].fold(w.now, w.log.entries[at:at+1]), nil)
 			})
 		}
+		if v.pending != nil {
+			add(v.id+"'s disk is done", func(w *changes) { w.diskDid(i, nil) })
+		}
 		if w.restarts < w.options.Restarts {
 			add(v.id+" restarts, and has folded only the first set", func(w *changes) {
 				w.restarts++
@@ -331,8 +344,7 @@ func (w *changes) Describe(c *lease.Canon) {
 	w.controller.Describe(c)
 	for _, v := range w.voters {
 		c.Sequence(v.machine.Ledger.Sequence())
-		c.Sequence(v.disk.Since)
-		c.Number(uint64(len(v.disk.Dead)))
+		v.describeDisk(c)
 		v.machine.Describe(c, w.now)
 	}
 	ballots := slices.Clone(w.ballots)

@@ -16,6 +16,7 @@ import (
 type runningVoter struct {
 	id      string
 	disk    lease.VoterDisk
+	pending *lease.VoterDisk // what its disk is to store, and has not yet
 	machine *lease.VotingReplica
 	total   *total // its ledger
 	folds   bool   // else other voters have its ledger
@@ -29,6 +30,7 @@ func newRunningVoter(id string) runningVoter {
 // start starts the process. It has folded nothing yet.
 func (v *runningVoter) start(timing lease.Timing, now lease.Instant, restarts int) {
 	id := v.id
+	v.pending = nil
 	sign := func(message []byte) []byte { return signedBy(id, message) }
 	v.machine = lease.NewVotingReplica(v.disk, timing, sign, lease.VoterStart{Now: now, Serial: uint64(restarts) << 32})
 	v.machine.Ledger.FoldAs(exploredBinary)
@@ -50,6 +52,22 @@ func (v *runningVoter) fold(now lease.Instant, entries []log.Entry) lease.VoterR
 		v.machine.Ledger.TrackLists()
 	}
 	return v.machine.Folded(now, entries)
+}
+
+// describeDisk writes what a restart finds, and what may still be stored before.
+func (v *runningVoter) describeDisk(c *lease.Canon) {
+	describe := func(d lease.VoterDisk) {
+		c.Sequence(d.Since)
+		c.Number(uint64(len(d.Dead)))
+		for _, who := range d.Dead {
+			c.Incarnation(who)
+		}
+	}
+	describe(v.disk)
+	c.Flag(v.pending != nil)
+	if v.pending != nil {
+		describe(*v.pending)
+	}
 }
 
 func exploredVoterKey(id string) ed25519.PrivateKey {
