@@ -188,7 +188,7 @@ func (l *Log) settle(ctx context.Context, a attempt) (uint64, error) {
 			return found, nil
 		case errors.Is(findErr, log.ErrConflict):
 			return 0, fmt.Errorf("jetstream: %s: %w", a.what, findErr)
-		case findErr == nil && isConflict(err):
+		case findErr == nil && isConflict(err) && !(open && isPending(err)):
 			return 0, fmt.Errorf("jetstream: %s: %w: %w", a.what, log.ErrConflict, err)
 		}
 		l.logger.Info("an append is open", "what", a.what, "error", err, "read", findErr)
@@ -242,6 +242,13 @@ func isConflict(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && (api.ErrorCode == codeWrongLast || api.ErrorCode == codeWrongLastPending ||
 		api.ErrorCode == jetstreamext.JSErrCodeBatchPublishDuplicateMsgID)
+}
+
+// isPending tells whether the server refuses because another append for the same guard is under way: this very one, perhaps, as it was
+// sent before.
+func isPending(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == codeWrongLastPending
 }
 
 func checkSize(fact log.Fact) error {
