@@ -12,7 +12,7 @@ import (
 
 // The queue holds the Services that lack an address, in the order of the facts that created them. So that a release does
 // not cost a try of each, it is kept in lines of Services that are alike: what one of a line cannot get, those behind it
-// cannot get either.
+// cannot get either, until something is given up.
 
 // waiter is a Service's place in a line.
 type waiter struct {
@@ -90,38 +90,62 @@ func (s *State) lineUp() {
 // serveQueue lets every Service that lacks an address try, the oldest first, and again for as long as one got something,
 // which an older one may share, or gave something up. It is called when a fact could have made room.
 func (f *fold) serveQueue() {
-	for again := true; again; {
-		f.madeRoom = false
-		again = f.serveRound() || f.madeRoom
+	for f.serveRound() {
 	}
 }
 
-func (f *fold) serveRound() (got bool) {
-	var heads []waiter // of the lines that may still get something, the oldest first
+// serveRound lets the head of each line try, in the order of age; behind one that got something the next of its line. When
+// one gave something up, those behind it have their turn yet: lines whose head tried in vain before go on with them.
+func (f *fold) serveRound() (changed bool) {
+	heads := f.heads()
+	var inVain []string // the lines whose head got nothing since something was last given up
+	for len(heads) > 0 {
+		head := heads[0]
+		heads = heads[1:]
+		f.madeRoom = false
+		v, _ := f.service(head.key)
+		switch got := f.serve(v, false); {
+		case f.madeRoom:
+			heads = f.goOn(heads, head.created, append(inVain, head.line))
+			inVain = nil
+		case got:
+			heads = f.goOn(heads, head.created, []string{head.line})
+		default:
+			inVain = append(inVain, head.line)
+			continue
+		}
+		changed = true
+	}
+	return changed
+}
+
+// heads are the oldest of each line, in the order of age.
+func (s *State) heads() []waiter {
+	var heads []waiter
 	for at := (waiter{}); ; {
-		head, ok := f.nextInQueue(at)
+		head, ok := s.nextInQueue(at)
 		if !ok {
 			break
 		}
 		heads = append(heads, head)
 		at = waiter{line: head.line, created: 1<<64 - 1}
 	}
-	older := func(a, b waiter) int { return cmp.Compare(a.created, b.created) }
 	slices.SortFunc(heads, older)
-	for len(heads) > 0 {
-		head := heads[0]
-		heads = heads[1:]
-		if v, _ := f.service(head.key); !f.serve(v, false) {
-			continue
-		}
-		got = true
-		if next, ok := f.nextInQueue(waiter{line: head.line, created: head.created + 1}); ok && next.line == head.line {
+	return heads
+}
+
+// goOn puts the oldest of each line that is younger than a Service among the heads.
+func (s *State) goOn(heads []waiter, created uint64, lines []string) []waiter {
+	for _, line := range lines {
+		if next, ok := s.nextInQueue(waiter{line: line, created: created + 1}); ok && next.line == line {
 			i, _ := slices.BinarySearchFunc(heads, next, older)
 			heads = slices.Insert(heads, i, next)
 		}
 	}
-	return got
+	return heads
 }
+
+func older(a, b waiter) int { return cmp.Compare(a.created, b.created) }
 
 func (s *State) nextInQueue(from waiter) (next waiter, ok bool) {
 	s.queue.Ascend(from, func(w waiter) bool {
