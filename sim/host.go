@@ -159,21 +159,21 @@ type process struct {
 	host  *Host
 	name  string
 	dead  bool
-	busy  bool // it waits for its disk
 	inbox []func()
 
 	saving func() // what its disk does
+	next   func() // what it is to do after that
 	timer  wakeup
 }
 
 // maxInbox bounds the datagrams and frames that wait for a process that is paused: a socket's buffer.
 const maxInbox = 4096
 
-// do does something now, or when the process is no longer paused or busy.
+// do does something now, or when the process is no longer paused.
 func (p *process) do(what func()) {
 	switch {
 	case p.dead:
-	case p.busy || p.host.frozen:
+	case p.host.frozen:
 		p.inbox = append(p.inbox, what)
 	default:
 		what()
@@ -188,7 +188,7 @@ func (p *process) hear(what func()) {
 }
 
 // idle tells whether the process does at once what it is to do.
-func (p *process) idle() bool { return !p.dead && !p.busy && !p.host.frozen }
+func (p *process) idle() bool { return !p.dead && !p.host.frozen }
 
 // resume does what has waited.
 func (p *process) resume() {
@@ -199,18 +199,13 @@ func (p *process) resume() {
 	}
 }
 
-// sync makes something durable and does nothing else before.
-func (p *process) sync(save, goOn func()) {
-	p.busy = true
-	p.write(save, func() {
-		p.busy = false
-		goOn()
-		p.resume()
-	})
-}
-
-// write makes something durable. If the process dies meanwhile it may be durable or not.
-func (p *process) write(save, done func()) {
+// store makes something durable while the process goes on, and then what it was told to store meanwhile, the newest only. If the process
+// dies before, it may be durable or not.
+func (p *process) store(save, done func()) {
+	if p.saving != nil {
+		p.next = func() { p.store(save, done) }
+		return
+	}
 	p.saving = save
 	w := p.host.world
 	w.After(w.between("disk/"+p.name, w.options.Disk)+p.host.diskDelay, func() {
@@ -219,7 +214,11 @@ func (p *process) write(save, done func()) {
 		}
 		save()
 		p.saving = nil
-		done()
+		if next := p.next; next != nil {
+			p.next = nil
+			next()
+		}
+		p.do(done)
 	})
 }
 

@@ -109,8 +109,7 @@ func (p *nodeProcess) step(in node.Input) {
 	}
 	ready := p.machine.Step(p.host.now(), in)
 	if ready.Persist != nil {
-		p.sync(func() { p.host.nodeDisk = *ready.Persist }, func() { p.perform(ready) })
-		return
+		p.store(func() { p.host.nodeDisk = *ready.Persist }, func() {})
 	}
 	p.perform(ready)
 }
@@ -151,7 +150,14 @@ func (p *nodeProcess) perform(ready node.Ready) {
 const digestTakes = time.Millisecond
 
 func (p *nodeProcess) digest(s *ledger.State) {
-	p.host.world.After(digestTakes, func() { p.do(func() { p.step(node.Digested{Digest: lease.DigestOf(s)}) }) })
+	machine := p.machine
+	p.host.world.After(digestTakes, func() {
+		p.do(func() {
+			if p.machine == machine {
+				p.step(node.Digested{Digest: lease.DigestOf(s)})
+			}
+		})
+	})
 }
 
 func (p *nodeProcess) readHead() {

@@ -18,7 +18,6 @@ type voterProcess struct {
 	machine *lease.VotingReplica
 	log     LogClient
 	doubted []lease.Incarnation
-	next    *lease.VoterDisk // that is to be stored when the disk is free, nil for none
 }
 
 func (h *Host) startVoter() {
@@ -88,12 +87,12 @@ func (p *voterProcess) perform(ready lease.VoterReady) {
 	if ready.Digest != nil {
 		p.digest(ready.Digest)
 	}
-	switch {
-	case ready.Persist == nil:
-	case p.saving != nil:
-		p.next = ready.Persist
-	default:
-		p.store(*ready.Persist)
+	if disk := ready.Persist; disk != nil {
+		p.store(func() { p.save(*disk) }, func() {
+			if p.machine != nil {
+				p.perform(p.machine.Persisted(p.host.now(), *disk))
+			}
+		})
 	}
 }
 
@@ -117,21 +116,6 @@ func (p *voterProcess) doubt() {
 		}
 	}
 	p.doubted = doubted
-}
-
-// store makes a disk durable while the voter goes on, and then the newest that it was told to meanwhile.
-func (p *voterProcess) store(disk lease.VoterDisk) {
-	p.write(func() { p.save(disk) }, func() {
-		if p.next != nil {
-			p.store(*p.next)
-			p.next = nil
-		}
-		p.do(func() {
-			if p.machine != nil {
-				p.perform(p.machine.Persisted(p.host.now(), disk))
-			}
-		})
-	})
 }
 
 // save is what the disk does. A disk that was to be stored for a log that is no more is left.

@@ -132,3 +132,21 @@ func TestVotersAreReplacedOneAtATime(t *testing.T) {
 		t.Errorf("a voter that is not wanted stays: %v", due)
 	}
 }
+
+// A voter that has not folded as far as before does not know its votes yet: it must not say that it has folded a set.
+func TestADoubtSettlesNothingThatAVoteForbids(t *testing.T) {
+	now, x := lease.Instant(time.Hour), watchedLife
+	y := lease.Incarnation{Node: x.Node.Next(), Join: 2}
+	m := lease.Membership{Sequence: 12, Live: []lease.Incarnation{x, y}}
+	m.Before, m.Now = lease.VoterSet{Version: 2, Voters: []string{"a"}}, lease.VoterSet{Version: 4, Voters: []string{"a", "b"}}
+	disk := lease.VoterDisk{Voter: "a", Log: watchedLog, Since: 20, Dead: []lease.Incarnation{x}}
+	v := lease.NewVoter(disk, lease.Default, nil, lease.VoterStart{Now: now})
+	v.Fold(now, m, nil)
+	v.Digested(now, lease.Digest{Sequence: 12, Sum: [32]byte{1}})
+	v.Renewed(now, lease.Renew{Log: watchedLog, Set: 4, From: x, Number: 1, Applied: 12})
+	other := lease.Digest{Sequence: 12, Sum: [32]byte{2}}
+	ready := v.Renewed(now, lease.Renew{Log: watchedLog, Set: 4, From: y, Number: 1, Applied: 12, Digest: other})
+	if ready.Word != nil {
+		t.Errorf("it says %+v, although it does not know yet that it has voted against %v", *ready.Word, x)
+	}
+}

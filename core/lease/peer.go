@@ -93,15 +93,19 @@ func (p *peer) forgetSets(m Membership) {
 }
 
 // heardBack tells whether a node has heard something that was sent to it within a promise's length.
-func (p *peer) heardBack(now Instant, serial uint64, timing Timing) bool {
+func (p *peer) heardBack(now Instant, m Renew, timing Timing) bool {
 	p.sent = slices.DeleteFunc(p.sent, func(s sent) bool { return now.Since(s.at) > timing.promised() })
-	i := slices.IndexFunc(p.sent, func(s sent) bool { return s.serial == serial })
-	if serial == 0 {
-		p.heard = 0 // a new process, which knows nothing
-	}
-	if i < 0 {
+	i := slices.IndexFunc(p.sent, func(s sent) bool { return s.serial == m.Heard })
+	if i < 0 && m.Heard > 0 {
 		return false
 	}
-	p.heard = max(p.heard, p.sent[i].told)
-	return true
+	newest := !slices.ContainsFunc(p.renewed, func(r renewedUnder) bool { return r.number > m.Number })
+	switch {
+	case !newest: // one that was overtaken may be of the process before
+	case m.Heard == 0:
+		p.heard = 0 // a new process, which knows nothing
+	default:
+		p.heard = max(p.heard, p.sent[i].told)
+	}
+	return i >= 0
 }

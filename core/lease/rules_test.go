@@ -316,3 +316,41 @@ func TestAWrongLedgerIsRefusedOnlyIfMostVotersAndNodesAgree(t *testing.T) {
 		}
 	}
 }
+
+func TestAVoterThatMayNotActLetsNoPromiseRunOut(t *testing.T) {
+	v := testVoter(VoterDisk{Voter: "a", Log: "log", Since: 9})
+	folds(v, memberships(7, VoterSet{4, []string{"a"}}), nil)
+	now, number, heard := start, uint64(0), map[Incarnation]uint64{}
+	for range 20 {
+		now = now.Add(Default.Heartbeat)
+		for _, who := range []Incarnation{one, other} {
+			number++
+			renew := Renew{Log: "log", Set: 4, From: who, Number: number, Heard: heard[who], Lease: Default.Lease}
+			heard[who] = v.Renewed(now, renew).Answers[0].Serial
+		}
+	}
+	ready := v.Fold(now.Add(time.Millisecond), memberships(9, VoterSet{4, []string{"a"}}), nil)
+	if ready.Persist != nil && len(ready.Persist.Dead) > 0 {
+		t.Errorf("when it may act it votes against %v, who renewed all the time", ready.Persist.Dead)
+	}
+}
+
+func TestAVoterThatWasAloneWithASuspicionGivesTime(t *testing.T) {
+	suspects := func(after time.Duration) bool { // b's word comes so long after a's promise has ended
+		v := testVoter(VoterDisk{Voter: "a", Log: "log"})
+		folds(v, memberships(9, setOfThree(4)), nil)
+		now := start
+		for now < start.Add(Default.promised()+after) {
+			now = now.Add(Default.Heartbeat / 20)
+			v.Renewed(now, Renew{Log: "log", From: Incarnation{Node: other.Node}}) // the node on its own host
+		}
+		ready := v.Heard(now, Word{Log: "log", Voter: "b", Suspects: []Incarnation{one}})
+		return ready.Persist != nil
+	}
+	if !suspects(Default.Heartbeat) {
+		t.Error("a suspicion that two voters share at one time is no vote")
+	}
+	if suspects(3 * Default.Heartbeat) {
+		t.Error("a voter that was alone with its suspicion votes at once")
+	}
+}

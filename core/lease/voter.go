@@ -156,7 +156,7 @@ func (v *Voter) Renewed(now Instant, m Renew) VoterReady {
 	v.heardNode = now
 	v.progressed(now, p, m)
 	p.digest = m.Digest
-	fresh := p.heardBack(now, m.Heard, v.timing)
+	fresh := p.heardBack(now, m, v.timing)
 	granted := fresh && m.Lease <= v.timing.Lease && v.mayGrant(now, p, m.Set)
 	if granted {
 		p.until = max(p.until, now.Add(v.timing.promised()))
@@ -187,6 +187,7 @@ func (v *Voter) Heard(now Instant, w Word) VoterReady {
 	if w.Log == v.disk.Log {
 		v.heardDigest(now, w)
 		for _, p := range v.peers {
+			v.shared(now, p, slices.Contains(w.Suspects, p.who))
 			p.suspects = slices.DeleteFunc(p.suspects, func(s suspicion) bool { return s.voter == w.Voter })
 			if slices.Contains(w.Suspects, p.who) {
 				p.suspects = append(p.suspects, suspicion{w.Voter, now.Add(2 * v.timing.Heartbeat)})
@@ -206,11 +207,11 @@ func (v *Voter) Resigned(now Instant, r Resign) VoterReady {
 	return v.finish(now, &VoterReady{})
 }
 
-// begin looks at the time that has passed. A voter that heard no node for a lease was itself away: its promises start
-// afresh. One that is woken late was paused, and renewals wait in its socket: promises that ended meanwhile go on for two
+// begin looks at the time that has passed. A voter that heard no node for a lease was itself away, and one that may not act grants
+// nothing, whoever renews: promises start afresh. One that is woken late was paused, and renewals wait in its socket: promises that ended meanwhile go on for two
 // heartbeats.
 func (v *Voter) begin(now Instant) {
-	if now.Since(v.heardNode) >= v.timing.Lease {
+	if _, votes := v.votingSet(); !votes || !v.acts(now) || now.Since(v.heardNode) >= v.timing.Lease {
 		v.extend(v.promise(now))
 		return
 	}
@@ -235,7 +236,7 @@ func (v *Voter) finish(now Instant, ready *VoterReady) VoterReady {
 		suspects = v.suspects(now)
 	}
 	switch {
-	case len(suspects) == 0 && (v.membership.Before.Version == 0 || !v.hasFolded()) && !v.doubts():
+	case !v.hasFolded(), len(suspects) == 0 && v.membership.Before.Version == 0 && !v.doubts():
 		v.wordAt = Never
 	case news || v.wordAt == Never || now >= v.wordAt || v.growsBy(suspects):
 		ready.Word = &Word{

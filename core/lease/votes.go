@@ -40,6 +40,15 @@ func (v *Voter) suspects(now Instant) (all []Incarnation) {
 	return all
 }
 
+// shared takes note of whether another voter suspects somebody whom this one suspects. A voter that was alone with that for two
+// heartbeats may itself have been cut off, although it hears the node on its own host: whoever renews now has time for it.
+func (v *Voter) shared(now Instant, p *peer, suspected bool) {
+	alone := !slices.ContainsFunc(p.suspects, func(s suspicion) bool { return s.until > now })
+	if suspected && alone && !p.voted && !p.resigned && p.until.Add(2*v.timing.Heartbeat) <= now {
+		p.until = now.Add(3 * v.timing.Heartbeat)
+	}
+}
+
 // growsBy tells whether somebody is suspected whom the last word did not name: others wait for that.
 func (v *Voter) growsBy(suspects []Incarnation) bool {
 	return slices.ContainsFunc(suspects, func(who Incarnation) bool {

@@ -52,7 +52,7 @@ func (m *Machine) Describe(c *lease.Canon) {
 	c.Sequence(m.ledger.Sequence())
 	c.Number(uint64(m.phase))
 	c.Flag(m.leaving)
-	c.Flag(m.digesting)
+	c.Sequence(m.digesting)
 	c.Digest(m.digest)
 	c.Digest(m.disk.Wrong)
 	c.Number(uint64(m.deaths))

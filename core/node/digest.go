@@ -19,7 +19,10 @@ func (m *Machine) refold() {
 // digested takes the digest of the ledger. One that was found wrong before is so again: then the programs fold otherwise than those
 // of others, and the node stays out until it has others.
 func (m *Machine) digested(d lease.Digest) {
-	m.digest, m.digesting = d, false
+	m.digest = d
+	if d.Sequence == m.digesting {
+		m.digesting = 0
+	}
 	switch {
 	case d == m.disk.Wrong:
 		m.end("")

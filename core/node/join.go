@@ -64,7 +64,7 @@ func (m *Machine) join() {
 		return
 	}
 	voters := m.membership.Now
-	if m.phase == joining || m.ledger.Sequence() < m.head || m.digesting || voters.Version == 0 || m.leaving {
+	if m.phase == joining || m.ledger.Sequence() < m.head || m.digesting > 0 || voters.Version == 0 || m.leaving {
 		return
 	}
 	if who, _, runs := m.ledger.Running(m.identity.Address); runs && m.canResume(who) {

@@ -108,3 +108,24 @@ func TestAWrongLedgerIsFoldedAnew(t *testing.T) {
 		t.Errorf("it does not fold a wrong ledger anew: %+v", ready)
 	}
 }
+
+func TestANodeJoinsWhenTheNewestDigestIsKnown(t *testing.T) {
+	entries, first := joinedEntries(t)
+	now := lease.Instant(time.Hour)
+	m := New(Identity{Address: first.Node, Name: "lb-1", MachineID: "machine-0", Boot: "this boot", Start: "again"}, lease.Default, testLog, Disk{
+		Log: testLog, Boot: "this boot", Incarnations: []lease.Incarnation{first}, JoinedAt: now,
+	})
+	m.DigestsEvery(2)
+	m.Step(now, Linked{})
+	for i := range entries { // digests of 2, 4 and 6 are asked for
+		m.Step(now, Folded{Entries: entries[i : i+1]})
+	}
+	m.Step(now, HeadRead{Last: uint64(len(entries))})
+	for sequence, runs := range map[uint64]bool{2: false, 6: true} {
+		c := m.Clone()
+		c.Step(now, Digested{lease.Digest{Sequence: sequence}})
+		if _, is := c.Incarnation(); is != runs {
+			t.Errorf("when the digest of %d is known it runs: %t", sequence, is)
+		}
+	}
+}

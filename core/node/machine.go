@@ -65,7 +65,7 @@ type Machine struct {
 	proposeAnew bool
 	conflicts   []conflict
 	digest      lease.Digest
-	digesting   bool // the newest is not known yet
+	digesting   uint64 // the fact whose digest is not known yet; 0 for none
 	digestEvery uint64
 
 	// Of the incarnation that runs:
@@ -192,7 +192,7 @@ func (m *Machine) fold(entries []log.Entry) {
 		})
 		m.membership.Sequence = e.Sequence
 		if e.Sequence%m.digestEvery == 0 {
-			m.ready.Digest, m.digesting = m.ledger.Clone(), true
+			m.ready.Digest, m.digesting = m.ledger.Clone(), e.Sequence
 		}
 		m.proposeAnew = m.proposeAnew || slices.ContainsFunc(changes, func(c ledger.Change) bool {
 			return (c.Kind == ledger.Conflicted || c.Kind == ledger.Undisputed) && c.Node == m.identity.Address

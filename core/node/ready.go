@@ -55,7 +55,8 @@ func (LogReplaced) isInput() {}
 // Ready is what the shell must do, in the order of the fields: each is done before the next is begun. It does so before it calls
 // Step again.
 type Ready struct {
-	// Persist is to be durable; nil: as it is.
+	// Persist is to be made durable while all else goes on, the newest only if there are more; nil: as it is. A process that does not find
+	// its incarnation on the disk joins as another.
 	Persist *Disk
 
 	// Stop and then Start change the addresses that the responder answers for, and Until is the instant up to which it
@@ -78,7 +79,7 @@ type Ready struct {
 	// ReadHead asks for the log's head, to be told by HeadRead.
 	ReadHead bool
 
-	// Digest is to be digested in the background, and told by Digested; nil for none.
+	// Digest is to be digested in the background, and told by Digested; a newer one may replace one that waits. Nil for none.
 	Digest *ledger.State
 
 	// Left says that the process may end.
