@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 // BenchmarkSimulate says how much faster than time worlds at rest and in trouble are, all auditors on.
 func BenchmarkSimulate(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(1600)) // as campaigns of `viplog sim run` have it
 	for _, size := range []struct{ nodes, addresses int }{{5, 20}, {50, 1000}} {
 		b.Run(fmt.Sprintf("nodes=%d,addresses=%d", size.nodes, size.addresses), func(b *testing.B) {
 			w := New(kernel.NewSeeded(1), Options{Nodes: size.nodes, Clients: 1, Pool: "10.1.0.0/20", Drift: true})

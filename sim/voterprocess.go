@@ -83,7 +83,9 @@ func (p *voterProcess) follower() follower {
 
 func (p *voterProcess) perform(ready lease.VoterReady) {
 	p.send(ready)
-	p.doubt()
+	if ready.Word != nil { // it sends words while it doubts
+		p.doubt()
+	}
 	if ready.Digest != nil {
 		p.digest(ready.Digest)
 	}

@@ -49,7 +49,7 @@ func (v *Voter) Doubted() (all []Incarnation) {
 }
 
 func (v *Voter) doubts() bool {
-	return slices.ContainsFunc(v.peers, func(p *peer) bool { return p.live && p.digest.Differs(v.digest) })
+	return v.digest.Sequence > 0 && slices.ContainsFunc(v.peers, func(p *peer) bool { return p.live && p.digest.Differs(v.digest) })
 }
 
 // heardDigest takes another voter's.
