@@ -27,8 +27,9 @@ type Audit struct {
 	overlaps   map[netip.Addr]time.Duration // since when
 	votes      map[ballot][]string
 	proven     map[lease.Incarnation]bool
-	members    []ledger.Voter // by the facts stored so far
-	sets       map[uint64]int // sizes of voter sets, by their versions
+	members    []ledger.Voter  // by the facts stored so far
+	counted    map[string]bool // voters that ever were members
+	sets       map[uint64]int  // sizes of voter sets, by their versions
 	views      map[view]*seen
 	order      []view
 }
@@ -54,7 +55,7 @@ func newAudit(w *World) *Audit {
 	a := &Audit{
 		world: w, announcers: map[netip.Addr][]*nodeProcess{}, standing: map[*nodeProcess]standing{},
 		overlaps: map[netip.Addr]time.Duration{}, votes: map[ballot][]string{}, proven: map[lease.Incarnation]bool{},
-		sets: map[uint64]int{}, views: map[view]*seen{}, ledger: ledger.New("none yet"),
+		sets: map[uint64]int{}, counted: map[string]bool{}, views: map[view]*seen{}, ledger: ledger.New("none yet"),
 	}
 	a.open()
 	return a

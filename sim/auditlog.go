@@ -37,4 +37,7 @@ func (a *Audit) countMembers() {
 	var version uint64
 	a.members, version = a.ledger.Voters()
 	a.sets[version] = len(a.members)
+	for _, m := range a.members {
+		a.counted[m.ID] = true
+	}
 }

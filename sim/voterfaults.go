@@ -30,8 +30,10 @@ func (w *World) SetVoter(h *Host, is bool) {
 	switch {
 	case is && h.voter == nil && !h.hasVoter():
 		w.fault(h.Name, "is to have a voter")
-		h.disks++
-		h.voterDisk = lease.VoterDisk{Voter: fmt.Sprintf("voter-%s-%d", h.Name, h.disks)}
+		if h.voterDisk.Voter == "" || w.Audit.counted[h.voterDisk.Voter] { // else the fact that adds it may be under way
+			h.disks++
+			h.voterDisk = lease.VoterDisk{Voter: fmt.Sprintf("voter-%s-%d", h.Name, h.disks)}
+		}
 		h.role.voter = true
 		if h.up {
 			h.startVoter()
