@@ -117,7 +117,8 @@ type Word struct {
 	Digest   Digest // the last of its ledger
 }
 
-// Resign is the word of an incarnation, or of a new process on its host that holds the host's lock, that it acts no more.
+// Resign is the word of an incarnation, or of a new process on its host that holds the host's lock, in the same boot, that it acts no
+// more.
 type Resign struct {
 	Log string
 	Who Incarnation

@@ -52,8 +52,8 @@ func (Woken) isInput()       {}
 func (Leaving) isInput()     {}
 func (LogReplaced) isInput() {}
 
-// Ready is what the shell must do, in the order of the fields: each is done before the next is begun. It does so before it calls
-// Step again.
+// Ready is what the shell must do. But for Persist and Digest, which go on in the background, it does so in the order of the fields, each
+// before the next is begun, and before it calls Step again.
 type Ready struct {
 	// Persist is to be made durable while all else goes on, the newest only if there are more; nil: as it is. A process that does not find
 	// its incarnation on the disk joins as another.
