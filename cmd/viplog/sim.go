@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,7 +128,7 @@ func (r *simRun) usage(seeded bool, paths []string) error {
 		name, value string
 		values      []string
 	}{{"-o", r.output, simOutputs}, {"--profile", r.trouble.Profile, simProfiles}, {"--isolation", r.trouble.Isolation, simIsolations}, {"--must-hit", r.mustHit, simMustHits}} {
-		if flag.value != "" && !strings.Contains(" "+strings.Join(flag.values, " ")+" ", " "+flag.value+" ") {
+		if flag.value != "" && !slices.Contains(flag.values, flag.value) {
 			return fmt.Errorf("%s %q: one of %s is required", flag.name, flag.value, strings.Join(flag.values, ", "))
 		}
 	}

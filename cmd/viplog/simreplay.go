@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ func newSimReplay(std streams) *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: cobra.FixedCompletions([]string{"jsonl"}, cobra.ShellCompDirectiveFilterFileExt),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !strings.Contains(" "+strings.Join(simOutputs, " ")+" ", " "+r.output+" ") {
+			if !slices.Contains(simOutputs, r.output) {
 				return exitError{2, fmt.Errorf("-o %q: one of %s is required", r.output, strings.Join(simOutputs, ", "))}
 			}
 			if cmd.Flags().Changed("at") && at == 0 {

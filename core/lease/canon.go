@@ -153,13 +153,17 @@ func (h *Holder) DescribeKnown(c *Canon) {
 		c.Sequence(v.Set)
 		c.Incarnation(v.Dead)
 	}
-	c.Number(uint64(len(h.progress)))
-	for _, p := range h.progress {
+	c.progress(h.progress)
+	c.Flag(h.resigned)
+}
+
+func (c *Canon) progress(all []Progress) {
+	c.Number(uint64(len(all)))
+	for _, p := range all {
 		c.Incarnation(p.Who)
 		c.Sequence(p.Folded)
 		c.Sequence(p.Applied)
 	}
-	c.Flag(h.resigned)
 }
 
 // Describe writes a message in flight.
@@ -190,12 +194,7 @@ func (a Answer) Describe(c *Canon) {
 		c.Incarnation(v.Dead)
 		c.Sequence(v.Set)
 	}
-	c.Number(uint64(len(a.Progress)))
-	for _, p := range a.Progress {
-		c.Incarnation(p.Who)
-		c.Sequence(p.Folded)
-		c.Sequence(p.Applied)
-	}
+	c.progress(a.Progress)
 }
 
 // Describe writes a message in flight.
