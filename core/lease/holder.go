@@ -241,6 +241,21 @@ func (h *Holder) IsVotedAgainst() bool {
 	return slices.ContainsFunc(h.votes, func(v Vote) bool { return v.Dead == h.who })
 }
 
+// IsShutOut tells whether the set in force can never grant this incarnation a lease, because too many of its voters voted against it. Its
+// lease under the set before would keep the change of voters from being settled for ever.
+func (h *Holder) IsShutOut() bool {
+	if h.next == nil {
+		return false
+	}
+	left := len(h.next.set.Voters)
+	for _, voter := range h.next.set.Voters {
+		if slices.ContainsFunc(h.votes, func(v Vote) bool { return v.Dead == h.who && v.Voter == voter }) {
+			left--
+		}
+	}
+	return left < h.next.set.majority()
+}
+
 // HasResigned tells whether the incarnation has given itself up: it is never leased again, and the node must rejoin.
 func (h *Holder) HasResigned() bool { return h.resigned }
 
@@ -266,8 +281,8 @@ func (h *Holder) begin(now Instant) {
 	}
 }
 
-// finish goes over to the next set when its grants make a lease, or the old lease has ended; gives itself up when a vote
-// keeps it from a lease; and renews each heartbeat.
+// finish goes over to the next set when its grants make a lease, or the old lease has ended; gives itself up when votes
+// keep it from a lease; and renews each heartbeat.
 func (h *Holder) finish(now Instant) HolderReady {
 	ready := HolderReady{Wake: Never}
 	h.wake = Never
@@ -276,7 +291,7 @@ func (h *Holder) finish(now Instant) HolderReady {
 		h.acting, h.next, h.renewAt = *h.next, nil, now // others may wait for it
 		h.until = h.untilUnder(&h.acting)
 	}
-	if !h.resigned && h.Until() <= now && h.IsVotedAgainst() {
+	if !h.resigned && h.IsVotedAgainst() && (h.Until() <= now || h.IsShutOut()) {
 		h.resigned = true
 		ready.Resign = &Resign{Log: h.log, Who: h.who}
 	}

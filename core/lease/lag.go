@@ -45,9 +45,10 @@ func (p *peer) catchUp(now Instant) {
 
 // holdsUp tells whether an incarnation is to be refused because it does not act upon the log: it stood in a list that was
 // replaced long ago, and most of the others have acted upon that. If most lag the log is at fault, and nobody is
-// refused: a hung follower of the log must not evict the healthy.
+// refused: a hung follower of the log must not evict the healthy. Nor is one refused that lacks only a lease under a new set: no
+// grant, no lease, and so it would lack it for ever.
 func (v *Voter) holdsUp(now Instant, p *peer) bool {
-	if p.behind == 0 || now.Since(p.behindSince) <= patience {
+	if p.behind == 0 || now.Since(p.behindSince) <= patience || v.lacksOnlyGrants(p) {
 		return false
 	}
 	live, through := 0, 0
@@ -60,4 +61,10 @@ func (v *Voter) holdsUp(now Instant, p *peer) bool {
 		}
 	}
 	return 2*through > live
+}
+
+// lacksOnlyGrants tells whether an incarnation has read what it is behind, and says that it has acted upon all before the newest voter set:
+// more it cannot say before its lease counts under that set.
+func (v *Voter) lacksOnlyGrants(p *peer) bool {
+	return v.membership.Before.Version > 0 && p.folded >= p.behind && p.applied == v.membership.Now.Version-1
 }

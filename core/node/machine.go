@@ -335,7 +335,11 @@ func (m *Machine) held(ready lease.HolderReady) {
 	m.ready.Renewals = append(m.ready.Renewals, ready.Renewals...)
 	m.holderWake = ready.Wake
 	if m.phase == running && m.holder.HasResigned() && !m.isSilent() {
-		m.end("a voter voted against it while it held no lease")
+		why := "a voter voted against it while it held no lease"
+		if m.holder.IsShutOut() {
+			why = "too many of the voters that are to come voted against it"
+		}
+		m.end(why)
 	}
 }
 
