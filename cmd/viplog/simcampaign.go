@@ -86,7 +86,7 @@ func (r *simRun) runSeeds(ctx context.Context) error {
 		if run.Failed() {
 			wrongs = append(wrongs, run)
 			if len(wrongs) <= mostKept { // at once: who knows how the campaign ends
-				wrong = errors.Join(wrong, os.WriteFile(r.failure(run), []byte(run.Script), 0o644))
+				wrong = errors.Join(wrong, os.MkdirAll(r.failures, 0o755), os.WriteFile(r.failure(run), []byte(run.Script), 0o644))
 			}
 		}
 		if v := run.Result.Verdict; r.seeds.count() > 1 && (v == sim.OK || v == sim.OutOfBudget) {

@@ -7,18 +7,19 @@ import (
 	"viplog/core/ledger"
 )
 
-// Replaced says that a fact replaced a list in which an incarnation stood: others may wait for it to act upon that fact.
-type Replaced struct {
+// Awaited says that others may wait for an incarnation to act upon a fact.
+type Awaited struct {
 	Who     Incarnation
 	Version uint64
 }
 
-// ReplacedIn names everyone who stood in lists that the facts up to a version replaced.
-func ReplacedIn(changes []ledger.ListChange, version uint64) (all []Replaced) {
+// AwaitedIn names who is waited for since the facts up to a version changed lists: everyone who stood in one, by the other nodes; and
+// who heads one now, by clients.
+func AwaitedIn(changes []ledger.ListChange, version uint64) (all []Awaited) {
 	for _, change := range changes {
-		for _, who := range change.Before {
-			if r := (Replaced{who, version}); !slices.Contains(all, r) {
-				all = append(all, r)
+		for _, who := range slices.Concat(change.Before, change.After[:min(1, len(change.After))]) {
+			if a := (Awaited{who, version}); !slices.Contains(all, a) {
+				all = append(all, a)
 			}
 		}
 	}
@@ -43,12 +44,12 @@ func (p *peer) catchUp(now Instant) {
 	}
 }
 
-// holdsUp tells whether an incarnation is to be refused because it does not act upon the log: it stood in a list that was
-// replaced long ago, and most of the others have acted upon that. If most lag the log is at fault, and nobody is
-// refused: a hung follower of the log must not evict the healthy. Nor is one refused that lacks only a lease under a new set: no
-// grant, no lease, and so it would lack it for ever.
-func (v *Voter) holdsUp(now Instant, p *peer) bool {
-	if p.behind == 0 || now.Since(p.behindSince) <= patience || v.lacksOnlyGrants(p) {
+// holdsUp tells whether an incarnation is to be refused because it does not act upon the log: it is waited for since long,
+// and most of the others have acted upon that fact. If most lag the log is at fault, and nobody is
+// refused: a hung follower of the log must not evict the healthy. Nor is one refused what alone lets it say that it has acted: a grant
+// under the newest set. Those under the set before it are refused, so that its lease there ends.
+func (v *Voter) holdsUp(now Instant, p *peer, set VoterSet) bool {
+	if p.behind == 0 || now.Since(p.behindSince) <= patience || set.Version == v.membership.Now.Version && v.lacksOnlyGrants(p) {
 		return false
 	}
 	live, through := 0, 0

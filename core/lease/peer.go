@@ -23,7 +23,7 @@ type peer struct {
 	told     uint64 // the changes that went to it, heard or not
 	heard    uint64 // the changes that it is known to have heard
 
-	// behind is the oldest fact that replaced a list in which it stood and that it has not acted upon, as far as is known;
+	// behind is the oldest fact upon which others wait for it to act and that it has not acted upon, as far as is known;
 	// 0 for none. After it, newest is the last of them.
 	behind, newest uint64
 	behindSince    Instant

@@ -32,7 +32,7 @@ func (r *VotingReplica) Folded(now Instant, entries []log.Entry) VoterReady {
 			digest = r.Ledger.Clone()
 		}
 	}
-	replaced := ReplacedIn(r.Ledger.TakeListChanges(), r.Ledger.Sequence())
+	replaced := AwaitedIn(r.Ledger.TakeListChanges(), r.Ledger.Sequence())
 	ready := r.Fold(now, MembershipOf(r.Ledger), replaced)
 	ready.Digest = digest
 	return ready

@@ -63,7 +63,7 @@ func TestGrantsOfDifferentSetsNeverAddUp(t *testing.T) {
 }
 
 // folds lets a voter fold and gives it a disk that is done at once.
-func folds(v *Voter, m Membership, replaced []Replaced) VoterReady {
+func folds(v *Voter, m Membership, replaced []Awaited) VoterReady {
 	ready := v.Fold(start, m, replaced)
 	if ready.Persist != nil {
 		v.Persisted(start, *ready.Persist)
@@ -168,27 +168,70 @@ func TestAGreetingIsAnsweredAndPromisesNothing(t *testing.T) {
 
 func TestALateNodeIsRefusedOnlyIfItHoldsOthersUp(t *testing.T) {
 	after := start.Add(patience + time.Second)
+	fourth := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 4}), Join: 9}
 	for _, test := range []struct {
-		name     string
-		replaced []Replaced
-		others   uint64 // what the other node has acted upon
-		granted  bool
+		name    string
+		awaited []Awaited
+		joins   bool
+		others  uint64 // what the other nodes have acted upon
+		granted bool
 	}{
-		{"nobody waits for it", nil, 9, true},
-		{"it holds the other up", []Replaced{{one, 8}}, 9, false},
-		{"the other is late too: the log is at fault", []Replaced{{one, 8}}, 7, true},
+		{"nobody waits for it", nil, false, 9, true},
+		{"it holds the others up", []Awaited{{one, 8}}, false, 9, false},
+		{"it holds up one that joins", nil, true, 9, false},
+		{"the others are late too: the log is at fault", []Awaited{{one, 8}}, false, 7, true},
 	} {
 		v := testVoter(VoterDisk{Voter: "a", Log: "log"})
-		m := memberships(9, setOfThree(4))
 		third := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 3}), Join: 7}
+		m := memberships(7, setOfThree(4))
 		m.Live = append(m.Live, third)
-		folds(v, m, test.replaced)
-		for i, who := range []Incarnation{other, third} {
-			v.Renewed(after-2, Renew{Log: "log", Set: 4, From: who, Number: uint64(i + 1), Applied: test.others})
+		folds(v, m, nil)
+		for _, who := range m.Live {
+			v.Renewed(start, Renew{Log: "log", Set: 4, From: who, Number: 1, Applied: 7})
+		}
+		m.Sequence = 9
+		if test.joins {
+			m.Live = append(m.Live, fourth)
+		}
+		folds(v, m, test.awaited)
+		for _, who := range m.Live {
+			if who != one {
+				v.Renewed(after-2, Renew{Log: "log", Set: 4, From: who, Number: 2, Applied: test.others})
+			}
 		}
 		if got := granted(v, one, 4, after, Default.Lease); got != test.granted {
 			t.Errorf("%s: granted %t", test.name, got)
 		}
+	}
+}
+
+func TestARestartedVoterTakesEveryoneToBeWaitedFor(t *testing.T) {
+	after := start.Add(patience + time.Second)
+	third := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 3}), Join: 7}
+	v := testVoter(VoterDisk{Voter: "a", Log: "log", Since: 4})
+	m := memberships(9, setOfThree(4))
+	m.Live = append(m.Live, third)
+	folds(v, m, nil)
+	for _, who := range []Incarnation{other, third} {
+		v.Renewed(after-2, Renew{Log: "log", Set: 4, From: who, Number: 1, Applied: 9})
+	}
+	if granted(v, one, 4, after, Default.Lease) {
+		t.Error("it grants a lease to who lags since before its start")
+	}
+	if !granted(v, other, 4, after, Default.Lease) {
+		t.Error("it refuses who has acted upon all")
+	}
+}
+
+func TestWhoIsWaitedForWhenListsChange(t *testing.T) {
+	third := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 3}), Join: 7}
+	got := AwaitedIn([]ledger.ListChange{
+		{Before: []Incarnation{one, other}, After: []Incarnation{other, third}},
+		{After: []Incarnation{third, one}},
+		{Before: []Incarnation{one}},
+	}, 9)
+	if want := []Awaited{{one, 9}, {other, 9}, {third, 9}}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
@@ -207,6 +250,64 @@ func TestANodeHasActedUponAChangeOfVotersWhenItsLeaseCountsUnderThem(t *testing.
 	for _, r := range h.Wake(start.Add(Default.Lease)).Renewals { // the old lease is over
 		if r.Renew.Applied != 10 || r.Renew.Set != 10 {
 			t.Errorf("under the new set it says that it has acted upon %d, and renews under %d", r.Renew.Applied, r.Renew.Set)
+		}
+	}
+}
+
+func TestANodeThatLacksOnlyALeaseUnderNewVotersIsNotRefused(t *testing.T) {
+	third := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 3}), Join: 7}
+	after := start.Add(patience + time.Second)
+	for _, test := range []struct {
+		name                 string
+		set, folded, applied uint64
+		want                 bool
+	}{
+		{"it has read all and acted upon all before the change", 8, 9, 7, true},
+		{"under the set before", 4, 9, 7, false},
+		{"it has not read what it stood in", 8, 8, 7, false},
+		{"it has not acted upon all before the change", 8, 9, 6, false},
+	} {
+		v := testVoter(VoterDisk{Voter: "a", Log: "log"})
+		m := Membership{Sequence: 9, Now: VoterSet{8, []string{"a", "b"}}, Before: setOfThree(4), Live: []Incarnation{one, other, third}}
+		folds(v, m, []Awaited{{one, 9}})
+		renew := func(who Incarnation, number, heard, folded, applied uint64) Answer {
+			ready := v.Renewed(after, Renew{
+				Log: "log", Set: test.set, From: who, Number: number, Heard: heard, Folded: folded, Applied: applied, Lease: Default.Lease,
+			})
+			return ready.Answers[0]
+		}
+		renew(other, 1, 0, 9, 9)
+		renew(third, 1, 0, 9, 9)
+		first := renew(one, 1, 0, test.folded, test.applied)
+		if got := renew(one, 2, first.Serial, test.folded, test.applied).Granted; got != test.want {
+			t.Errorf("%s: granted: %t", test.name, got)
+		}
+	}
+}
+
+func TestANodeThatTheNewVotersCanNeverGrantGivesItselfUp(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		voters []string
+		want   bool
+	}{
+		{"one of two voted against it", []string{"a", "c"}, true},
+		{"one of three voted against it", []string{"a", "b", "c"}, false},
+	} {
+		h := NewHolder("log", one, 0, Default, func(Vote) bool { return true }, start)
+		m := memberships(9, setOfThree(4))
+		number := h.Fold(start, m).Renewals[0].Renew.Number
+		for _, voter := range []string{"a", "b"} {
+			h.Answered(start, Answer{Log: "log", Voter: voter, To: one, Serial: 1, Number: number, Set: 4, Granted: true})
+		}
+		m.Sequence, m.Before, m.Now = 10, m.Now, VoterSet{10, test.voters}
+		h.Fold(start, m)
+		h.Answered(start, Answer{Log: "log", Voter: "c", To: one, Serial: 1, Votes: []Vote{{Voter: "c", Set: 4, Dead: one}}})
+		if got := h.HasResigned(); got != test.want {
+			t.Errorf("%s: it has given itself up: %t", test.name, got)
+		}
+		if isLeased := h.Until() > start; isLeased == test.want {
+			t.Errorf("%s: it holds a lease: %t", test.name, isLeased)
 		}
 	}
 }

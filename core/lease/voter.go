@@ -83,9 +83,9 @@ func (v *Voter) Wake(now Instant) VoterReady {
 	return v.finish(now, &VoterReady{})
 }
 
-// Fold takes what the voter's ledger says now, and which incarnations stood in lists that facts have replaced since the
-// last call.
-func (v *Voter) Fold(now Instant, m Membership, replaced []Replaced) VoterReady {
+// Fold takes what the voter's ledger says now, and who is waited for because of lists that facts have changed since the last
+// call. One that joins waits for all others; and a voter that starts does not know who is waited for, and takes it to be everyone.
+func (v *Voter) Fold(now Instant, m Membership, awaited []Awaited) VoterReady {
 	v.begin(now)
 	ready := &VoterReady{}
 	v.membership = m
@@ -95,13 +95,21 @@ func (v *Voter) Fold(now Instant, m Membership, replaced []Replaced) VoterReady 
 		}
 	}
 	v.peers = slices.DeleteFunc(v.peers, func(p *peer) bool { return m.IsOut(p.who) })
+	joined := false
 	for _, p := range v.peers {
-		p.live = m.isLive(p.who)
+		isLive := m.isLive(p.who)
+		joined = joined || isLive && !p.live
+		p.live = isLive
 		p.forgetSets(m)
 	}
-	for _, r := range replaced {
-		if p, known := v.peer(r.Who); known {
-			p.fallBehind(r.Version, now)
+	for _, p := range v.peers {
+		if joined && p.live {
+			p.fallBehind(m.Sequence, now)
+		}
+	}
+	for _, a := range awaited {
+		if p, known := v.peer(a.Who); known {
+			p.fallBehind(a.Version, now)
 		}
 	}
 	before := v.disk
@@ -171,7 +179,7 @@ func (v *Voter) Renewed(now Instant, m Renew) VoterReady {
 
 func (v *Voter) mayGrant(now Instant, p *peer, version uint64) bool {
 	set, inForce := v.membership.set(version)
-	return inForce && v.actsUnder(set) && v.acts(now) && !p.voted && !p.resigned && !v.holdsUp(now, p) && !v.isWrong(now, p)
+	return inForce && v.actsUnder(set) && v.acts(now) && !p.voted && !p.resigned && !v.holdsUp(now, p, set) && !v.isWrong(now, p)
 }
 
 // acts tells whether the voter takes part: it has folded again what it had folded when it last wrote its disk.

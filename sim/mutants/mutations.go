@@ -12,6 +12,7 @@ const (
 	voterFile      = "core/lease/voter.go"
 	peerFile       = "core/lease/peer.go"
 	votesFile      = "core/lease/votes.go"
+	lagFile        = "core/lease/lag.go"
 	digestFile     = "core/lease/digest.go"
 	holderFile     = "core/lease/holder.go"
 	controllerFile = "core/control/controller.go"
@@ -54,6 +55,10 @@ var mutations = []mutation{
 	{"voters are settled although one accuses", controllerFile, "\t\tif accuses {", "\t\tif accuses && false {"},
 	{"voters are settled before all have applied it", controllerFile, "return applied\n", "return true\n"},
 	{"voters are settled before all of them have folded it", controllerFile, "if i < 0 || c.words[i].Set != set.Version {", "if i < 0 {"},
+	{"a node that lacks only a lease under new voters is refused", lagFile, " && v.lacksOnlyGrants(p) {", " && false {"},
+	{"nobody is waited for by one that joins", voterFile, "if joined && p.live {", "if false {"},
+	{"clients wait for ever for a node that reads no log", lagFile, "slices.Concat(change.Before, change.After[:min(1, len(change.After))])", "change.Before"},
+	{"a node that the new voters can never grant keeps its old lease", holderFile, "(h.Until() <= now || h.IsShutOut())", "h.Until() <= now"},
 	// Incarnations.
 	{"a join puts the older incarnation out", nodesFile, "\t\tf.linger(n)\n", ""},
 	{"the same join again is another incarnation", nodesFile, "case n.status == nodeJoined && n.startID == e.StartID:", "case n.status == nodeJoined && n.startID == e.StartID && n.startID == \"\":"},
