@@ -80,7 +80,7 @@ func TestACampaignThatIsStoppedKeepsWhatItFound(t *testing.T) {
 func TestARunThatIsNotTheSameTwiceIsNoticed(t *testing.T) {
 	var runs atomic.Int32
 	plant(t, func(seed uint64) kernel.Chooser { return kernel.NewSeeded(seed + uint64(runs.Add(1))) })
-	folder := t.TempDir()
+	folder := filepath.Join(t.TempDir(), "made for it")
 	if code, out, said := simulate(t.Context(), folder, "--seed", "5", "--trouble", "1s"); code != 11 || !strings.Contains(out, "a second run has the trace ") {
 		t.Errorf("exit code %d\n%s%s", code, out, said)
 	}
