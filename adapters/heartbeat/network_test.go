@@ -204,6 +204,14 @@ func (h *host) times(from *host, number uint64) (n int) {
 	return n
 }
 
+// isOnlyWith tells whether all open sessions with a host are with its present process.
+func (h *host) isOnlyWith(other *host) bool {
+	p := h.peers.Load().byKey[[32]byte(other.key)]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.sessions) > 0 && !slices.ContainsFunc(p.sessions, func(s *session) bool { return s.process != other.process })
+}
+
 // talk lets two hosts hear each other, each a number.
 func talk(t *testing.T, a, b *host, number uint64) {
 	t.Helper()
