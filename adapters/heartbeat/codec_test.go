@@ -191,6 +191,10 @@ func TestAnAnswerWithManyVotesBecomesSeveral(t *testing.T) {
 func TestAWordThatIsCutArrivesWholeOrNotAtAll(t *testing.T) {
 	m := word(128, incarnation6)
 	parts := func(number uint64) [][]byte {
+		m.Votes = slices.Clone(m.Votes)
+		for i := range m.Votes {
+			m.Votes[i].Set = number
+		}
 		all, err := payloads(nil, m, number)
 		if err != nil {
 			t.Fatal(err)
@@ -212,8 +216,9 @@ func TestAWordThatIsCutArrivesWholeOrNotAtAll(t *testing.T) {
 		}
 	}
 	wholes, losses := 0, 0
-	late := parts(1)[0]
-	for _, payload := range slices.Concat(parts(2), parts(2)) { // twice: replayed parts make no second word
+	old := parts(1)
+	late, again := old[len(old)-1], parts(2)
+	for _, payload := range slices.Concat(again[:1], again, again) { // repeated parts complete no word, and make no second one
 		whole, lost := add(payload)
 		if lost {
 			losses++

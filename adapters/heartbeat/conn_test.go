@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -52,6 +53,50 @@ func TestAllMessagesGoBothWays(t *testing.T) {
 	}
 	if c := a.Counts(); refused(c) > c.Stale {
 		t.Errorf("something was refused: %+v", c)
+	}
+	for _, d := range append(a.record(), b.record()...) {
+		if len(d) > MaxDatagram {
+			t.Errorf("a datagram of %d bytes", len(d))
+		}
+	}
+}
+
+// Plain sockets, of both families and of one that serves both.
+func TestEveryKindOfSocketCarriesMessages(t *testing.T) {
+	for _, network := range []struct{ listen, peer string }{{"127.0.0.1:0", "127.0.0.1"}, {"[::1]:0", "::1"}, {"[::]:0", "127.0.0.1"}} {
+		t.Run(network.listen, func(t *testing.T) {
+			var hosts [2]*host
+			for i := range hosts {
+				socket, err := net.ListenPacket("udp", network.listen)
+				if err != nil && os.Getenv("VIPLOG_REQUIRE") != "all" {
+					t.Skip("skipped: needs IPv6 on the loopback interface: ", err)
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				port := socket.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+				id := byte(i + 1)
+				hosts[i] = &host{key: publicOf(identity(id)), peer: Peer{
+					Key: publicOf(identity(id)), Node: incarnation(int(id)).Node, Address: netip.AddrPortFrom(netip.MustParseAddr(network.peer), port),
+				}}
+				hosts[i].Conn, err = New(Config{PacketConn: socket, Identity: identity(id), Cluster: "test", Handler: &hosts[i].heard})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(context.Background())
+				ended := make(chan error, 1)
+				go func() { ended <- hosts[i].Run(ctx) }()
+				defer func() {
+					cancel()
+					if err := <-ended; err != nil {
+						t.Error(err)
+					}
+					_ = socket.Close()
+				}()
+			}
+			introduce(t, hosts[0], hosts[1])
+			talk(t, hosts[0], hosts[1], 1)
+			talk(t, hosts[0], hosts[1], 2)
+		})
 	}
 }
 

@@ -138,3 +138,32 @@ func TestLostHellosOfARenewalLoseNoMessage(t *testing.T) {
 		t.Errorf("sessions were not renewed: %+v", c)
 	}
 }
+
+// A host that has a new session says so until its peer knows, also if the peer is silent: else it would not use what it agreed on.
+func TestThatASessionIsThereIsSaidAgain(t *testing.T) {
+	a, b := startPair(t)
+	talk(t, a, b, 1)
+	p := a.peers.Load().byKey[[32]byte(b.key)]
+	confirmed := func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.sending == p.sessions[0] && !p.sending.confirmed.IsZero()
+	}
+	eventually(t, "both know of one session", confirmed)
+	before, n := a.Counts().Sessions, 0
+	a.hold(func(d []byte) bool {
+		if isHello(d) {
+			n++
+		}
+		return isHello(d) && n == 2 // the first asks for a session, the second says that it is there
+	})
+	p.mu.Lock()
+	p.sending.sealed = renewCount + 1
+	p.mu.Unlock()
+	a.send(t, b, a.says(2))
+	b.hears(t, a, 2)
+	eventually(t, "it goes over", func() bool { return a.Counts().Sessions > before && confirmed() })
+	if n := a.Counts().Sessions - before; n != 1 {
+		t.Errorf("it took %d sessions, want 1", n)
+	}
+}
