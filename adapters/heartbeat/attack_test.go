@@ -107,7 +107,9 @@ func TestRecordedDatagramsAreWorthNothingAfterARestart(t *testing.T) {
 // Recorded hellos, of this process and of those before, take no session over: both hear each other at every moment.
 func TestRecordedHellosTakeNoSessionOver(t *testing.T) {
 	a, b := startPair(t)
-	hellos := func(h *host) [][]byte { return slices.DeleteFunc(h.record(), func(d []byte) bool { return !isHello(d) }) }
+	hellos := func(h *host) [][]byte {
+		return slices.DeleteFunc(h.record(), func(d []byte) bool { return !isHello(d) })
+	}
 	var ofA, ofB [][]byte
 	for number := range uint64(4) {
 		talk(t, a, b, 10*number)
@@ -179,8 +181,11 @@ func TestAPeerSpeaksForItselfOnly(t *testing.T) {
 	a, b := startPair(t)
 	talk(t, a, b, 1)
 	for _, m := range []any{
-		b.says(2), lease.Resign{Who: lease.Incarnation{Node: b.peer.Node, Join: 1}},
-		lease.Answer{Voter: "voter-2", To: incarnation(2), Granted: true}, lease.Word{Voter: "voter-2"}, lease.Word{},
+		b.says(2),
+		lease.Resign{Who: lease.Incarnation{Node: b.peer.Node, Join: 1}},
+		lease.Answer{Voter: "voter-2", To: incarnation(2), Granted: true},
+		lease.Word{Voter: "voter-2"},
+		lease.Word{},
 	} {
 		before := b.Counts()
 		a.send(t, b, m)
@@ -279,4 +284,3 @@ func TestAPeersNonsenseIsMalformed(t *testing.T) {
 	}
 	talk(t, a, b, 2)
 }
-

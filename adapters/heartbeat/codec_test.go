@@ -71,8 +71,9 @@ func messages() []any {
 	return []any{
 		renewal(1), answer(2), word(2, incarnation), mixed,
 		lease.Resign{Log: testLog, Who: incarnation(3)},
-		lease.Renew{From: incarnation6(0)},                                         // greets
-		lease.Answer{Log: "l", To: incarnation(2), Out: true}, lease.Word{Log: ""}, // the least
+		lease.Renew{From: incarnation6(0)}, // greets
+		lease.Answer{Log: "l", To: incarnation(2), Out: true},
+		lease.Word{Log: ""}, // the least
 	}
 }
 
