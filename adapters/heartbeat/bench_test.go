@@ -92,7 +92,6 @@ var benchSessions *session
 type benchHost struct {
 	conn    *Conn
 	peer    Peer
-	voter   bool
 	serial  uint64
 	answers *atomic.Int64
 }
