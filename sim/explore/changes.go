@@ -270,7 +270,7 @@ func (w *changes) Steps() (steps []Step) {
 		add("the node folds the next fact", func(w *changes) {
 			w.node.ApplyEntry(w.log.entries[at])
 			w.nodeDid(w.holder.Fold(w.now, lease.MembershipOf(w.node)), nil)
-			w.nodeDid(w.holder.Report(w.now, at+1, at+1), nil)
+			w.nodeDid(w.holder.Report(w.now, at+1, at+1, 0), nil)
 		})
 	}
 	w.addFacts(add)
