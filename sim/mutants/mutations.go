@@ -55,7 +55,7 @@ var mutations = []mutation{
 	{"voters are settled although one accuses", controllerFile, "\t\tif accuses {", "\t\tif accuses && false {"},
 	{"voters are settled before all have applied it", controllerFile, "return applied\n", "return true\n"},
 	{"voters are settled before all of them have folded it", controllerFile, "if i < 0 || c.words[i].Set != set.Version {", "if i < 0 {"},
-	{"a node that has read what it is waited for is refused the lease to act", lagFile, "p.behind == 0 || hasRead ||", "p.behind == 0 ||"},
+	{"a node that has read what it is waited for is refused the lease to act", lagFile, "hasRead := p.folded >= p.behind &&", "hasRead := false &&"},
 	{"of two nodes the late one counts as one of the others", lagFile, "if q.live && q != p {", "if q.live {"},
 	{"nobody is waited for by one that joins or goes on", voterFile, "if m.Awaits > 0 {", "if false {"},
 	{"clients wait for ever for a node that reads no log", lagFile, "slices.Concat(change.Before, change.After[:min(1, len(change.After))])", "change.Before"},
