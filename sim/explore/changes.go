@@ -50,7 +50,7 @@ var changesTiming = lease.Timing{Heartbeat: 200 * time.Millisecond, Lease: 400 *
 func Changes(o ChangesOptions) World {
 	w := &changes{
 		options: o, now: lease.Instant(time.Hour), log: newFactLog(exploredLog), node: ledger.New(exploredLog),
-		controller: control.NewController(exploredLog),
+		controller: control.NewController(exploredLog, 0),
 	}
 	w.node.FoldAs(exploredBinary)
 	w.controller.Ledger.FoldAs(exploredBinary)

@@ -60,6 +60,8 @@ var mutations = []mutation{
 	{"nobody is waited for by one that joins or goes on", voterFile, "if m.Awaits > 0 {", "if false {"},
 	{"clients wait for ever for a node that reads no log", lagFile, "slices.Concat(change.Before, change.After[:min(1, len(change.After))])", "change.Before"},
 	{"a node that voters accuse keeps their change unsettled", holderFile, "h.IsVotedAgainst() || h.KeepsVotersUnsettled())", "h.IsVotedAgainst())"},
+	{"a controller tells what the log lacked once", controllerFile, "if c.Ledger.Sequence() < c.head {", "if false {"},
+	{"a living voter goes before a dead one", controllerFile, "gone[max(0, replaced)]", "gone[0*replaced]"},
 	// Incarnations.
 	{"a join puts the older incarnation out", nodesFile, "\t\tf.linger(n)\n", ""},
 	{"the same join again is another incarnation", nodesFile, "case n.status == nodeJoined && n.startID == e.StartID:", "case n.status == nodeJoined && n.startID == e.StartID && n.startID == \"\":"},
