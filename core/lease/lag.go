@@ -37,10 +37,10 @@ func AwaitedIn(changes []ledger.ListChange, version uint64) (all []Awaited) {
 // patience is how long a voter bears with a node that others may wait for.
 const patience = 5 * time.Second
 
-// await takes note of who is waited for.
+// await takes note of who is waited for. What the voter has not folded itself is said again when it has, or was made up.
 func (v *Voter) await(now Instant, all []Awaited) {
 	for _, a := range all {
-		if p, known := v.peer(a.Who); known {
+		if p, known := v.peer(a.Who); known && a.Version <= v.membership.Sequence {
 			p.fallBehind(a.Version, now)
 		}
 	}

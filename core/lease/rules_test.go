@@ -183,6 +183,7 @@ func TestALateNodeIsRefusedOnlyIfItHoldsOthersUp(t *testing.T) {
 		{"it holds the others up", three, []Awaited{{one, 8}}, 0, 9, 7, false},
 		{"it holds the other of two up", two, []Awaited{{one, 8}}, 0, 9, 7, false},
 		{"it holds up others that went on from a snapshot", three, nil, 8, 9, 7, false},
+		{"others wait for a fact that is not there, and it holds them up", three, []Awaited{{one, 8}}, 1 << 60, 9, 7, false},
 		{"the others are late too: the log is at fault", three, []Awaited{{one, 8}}, 0, 7, 7, true},
 		{"it has read the fact, and can act under a lease", three, []Awaited{{one, 8}}, 0, 9, 8, true},
 	} {
