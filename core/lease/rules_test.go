@@ -192,7 +192,7 @@ func TestALateNodeIsRefusedOnlyIfItHoldsOthersUp(t *testing.T) {
 		m.Live = test.live
 		folds(v, m, nil)
 		for _, who := range m.Live {
-			v.Renewed(start, Renew{Log: "log", Set: 4, From: who, Number: 1, Folded: 7, Applied: 7})
+			v.Renewed(start, Renew{Log: "log", Set: 4, From: who, Number: 1, Folded: 7, Applied: 7, Awaits: test.awaits})
 		}
 		m.Sequence = 9
 		folds(v, m, test.awaited)
