@@ -9,10 +9,13 @@ import (
 )
 
 // Converged says what is not as it should be when all is healed: every replica at the log's head with one digest, every
-// address with a list announced by its owner and nobody else, nothing waited for.
+// address with a list announced by its owner and nobody else, nothing waited for, and no change of voters under way.
 func (a *Audit) Converged() string {
 	head := a.ledger.Sequence()
 	digest := a.ledger.Digest()
+	if _, version := a.ledger.FormerVoters(); version > 0 {
+		return "a change of voters is not settled"
+	}
 	for _, h := range a.world.Hosts {
 		for _, r := range h.replicas() {
 			switch {

@@ -25,9 +25,11 @@ func (w *World) StartVoter(h *Host) {
 }
 
 // SetVoter says whether a host is to have a voter; controllers walk there, one change at a time. One that is no longer to be one
-// goes on until it is removed.
+// goes on until it is removed. None is to go while another has lost its disk and is not replaced: a set with a dead voter is not settled before
+// an operator declares it off.
 func (w *World) SetVoter(h *Host, is bool) {
 	switch {
+	case !is && slices.ContainsFunc(w.Audit.members, func(m ledger.Voter) bool { return w.voterHost(m.ID) == nil }):
 	case is && h.voter == nil && !h.hasVoter():
 		w.fault(h.Name, "is to have a voter")
 		if h.voterDisk.Voter == "" || w.Audit.counted[h.voterDisk.Voter] { // else the fact that adds it may be under way

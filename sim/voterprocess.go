@@ -232,7 +232,7 @@ func (p *controllerProcess) open() {
 			p.open()
 			return
 		}
-		p.machine = control.NewController(head.ID)
+		p.machine = control.NewController(head.ID, head.Last)
 		p.machine.Ledger.FoldAs(p.host.binary())
 		p.proposer.folded = foldedOf(p.ledger)
 		p.follower().follow(p.host.world.snapshotFor(head))

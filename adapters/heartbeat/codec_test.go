@@ -38,7 +38,7 @@ func digest() lease.Digest { return lease.Digest{Sequence: 4096, Sum: [32]byte{1
 
 func renewal(number uint64) lease.Renew {
 	return lease.Renew{
-		Log: testLog, Set: 12, From: incarnation(1), Number: number, Heard: math.MaxUint64 - 7, Folded: 5000, Applied: 4999,
+		Log: testLog, Set: 12, From: incarnation(1), Number: number, Heard: math.MaxUint64 - 7, Folded: 5000, Applied: 4999, Awaits: 4998,
 		Digest: digest(), Lease: 500 * time.Millisecond,
 	}
 }

@@ -53,7 +53,7 @@ type reader struct {
 func (r *reader) renew() lease.Renew {
 	m := lease.Renew{
 		Log: r.text(&r.known.log), Set: r.number(), From: r.incarnation(), Number: r.number(), Heard: r.serial(),
-		Folded: r.number(), Applied: r.number(), Digest: r.digest(),
+		Folded: r.number(), Applied: r.number(), Awaits: r.number(), Digest: r.digest(),
 	}
 	length := r.number()
 	r.want(length <= maxDuration)

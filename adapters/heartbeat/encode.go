@@ -92,6 +92,7 @@ func (w *writer) renew(m lease.Renew) {
 	w.serial(m.Heard)
 	w.number(m.Folded)
 	w.number(m.Applied)
+	w.number(m.Awaits)
 	w.digest(m.Digest)
 	if m.Lease < 0 {
 		w.fail("a lease of %s", m.Lease)

@@ -15,14 +15,17 @@ import (
 type Controller struct {
 	Ledger *ledger.State // to be read between two calls only
 
+	head       uint64 // what the log held at the start
 	membership lease.Membership
 	votes      []lease.Vote // whose signatures were checked
 	words      []lease.Word // the last of each voter, by its name
 	wanted     []ledger.Voter
 }
 
-// NewController starts a controller on a log that it reads from its first fact.
-func NewController(logID string) *Controller { return &Controller{Ledger: ledger.New(logID)} }
+// NewController starts a controller on a log that it reads from its first fact. Head is the last fact that the log holds now.
+func NewController(logID string, head uint64) *Controller {
+	return &Controller{Ledger: ledger.New(logID), head: head}
+}
 
 // Want says which voters there are to be; none: those that are.
 func (c *Controller) Want(voters []ledger.Voter) { c.wanted = voters }
@@ -59,8 +62,12 @@ func (c *Controller) Heard(w lease.Word) {
 }
 
 // Due gives the facts that the log lacks: that incarnations failed, with the proof; that a change of voters is settled;
-// and what is due by the ledger alone. nowNanos is Unix time.
+// and what is due by the ledger alone. That is nothing before all is folded that the log held at the start: what was lacking once was a
+// voter, say, which has been replaced since. nowNanos is Unix time.
 func (c *Controller) Due(nowNanos int64) []event.Event {
+	if c.Ledger.Sequence() < c.head {
+		return nil
+	}
 	var due []event.Event
 	for _, who := range c.membership.Live {
 		if proof := lease.Proof(c.votes, c.membership, who); proof != nil {
@@ -108,7 +115,8 @@ func (c *Controller) isSettled() bool {
 }
 
 // nextVoter is the next step from the voters that are to those that are wanted: one at a time, each settled before the next.
-// Who is to go goes first, as long as one is left, because a set with a dead voter never settles.
+// Who is to go goes first, as long as one is left, because a set with a dead voter never settles; and of those the ones that another
+// takes the place of on their hosts, which are dead for sure.
 func (c *Controller) nextVoter() event.Event {
 	now, _ := c.Ledger.Voters()
 	if len(c.wanted) == 0 || c.membership.Before.Version != 0 {
@@ -118,10 +126,12 @@ func (c *Controller) nextVoter() event.Event {
 		return slices.ContainsFunc(all, func(v ledger.Voter) bool { return v.ID == id })
 	}
 	missing := slices.IndexFunc(c.wanted, func(v ledger.Voter) bool { return !has(now, v.ID) })
-	for _, v := range now {
-		if !has(c.wanted, v.ID) && (len(now) > 1 || missing < 0) {
-			return event.VoterRemoved{ID: v.ID}
-		}
+	gone := slices.DeleteFunc(slices.Clone(now), func(v ledger.Voter) bool { return has(c.wanted, v.ID) })
+	if len(gone) > 0 && (len(now) > 1 || missing < 0) {
+		replaced := slices.IndexFunc(gone, func(v ledger.Voter) bool {
+			return slices.ContainsFunc(c.wanted, func(w ledger.Voter) bool { return w.Address == v.Address })
+		})
+		return event.VoterRemoved{ID: gone[max(0, replaced)].ID}
 	}
 	if missing < 0 {
 		return nil

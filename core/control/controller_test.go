@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"viplog/core/event"
 	"viplog/core/lease"
 	"viplog/core/ledger"
@@ -33,7 +35,7 @@ var (
 // watching is a controller that has folded a cluster with a voter, a node, and what is added.
 func watching(t *testing.T, more ...event.Event) *Controller {
 	t.Helper()
-	c := NewController(watchedLog)
+	c := NewController(watchedLog, 0)
 	facts := append([]event.Event{
 		event.ClusterConfigured{
 			Name: "watched", ClusterType: "user", ControlPlaneLBPort: 443, ControlPlaneVIP: netip.MustParseAddr("10.0.0.250"),
@@ -130,6 +132,29 @@ func TestVotersAreReplacedOneAtATime(t *testing.T) {
 	c.Want([]ledger.Voter{{ID: "b"}})
 	if due := dueTypes(c); !slices.Contains(due, "viplog.VoterRemoved.v1") {
 		t.Errorf("a voter that is not wanted stays: %v", due)
+	}
+}
+
+func TestOfVotersThatAreToGoTheDeadOnesGoFirst(t *testing.T) {
+	address := func(id string, host int) ledger.Voter {
+		return ledger.Voter{ID: id, Address: netip.AddrFrom4([4]byte{10, 0, 0, byte(host)}), Key: voterKey(id).Public().(ed25519.PublicKey)}
+	}
+	added := func(v ledger.Voter) event.Event { return event.VoterAdded{ID: v.ID, Address: v.Address, Key: v.Key} }
+	c := watching(t, added(address("b", 3)), event.VotersSettled{Set: 4}, added(address("c", 4)), event.VotersSettled{Set: 6})
+	c.Want([]ledger.Voter{address("a", 2), address("another", 4)})
+	if due := c.Due(0); !slices.ContainsFunc(due, func(e event.Event) bool { return cmp.Equal(e, event.Event(event.VoterRemoved{ID: "c"})) }) {
+		t.Errorf("b goes before c, whose host has lost its disk: %v", due)
+	}
+}
+
+func TestNothingIsDueBeforeWhatTheLogHeldIsFolded(t *testing.T) {
+	c := watching(t)
+	c.Want([]ledger.Voter{{ID: "b"}})
+	late := NewController(watchedLog, c.Ledger.Sequence()+1)
+	late.Restored(c.Ledger.Clone())
+	late.Want([]ledger.Voter{{ID: "b"}})
+	if len(c.Due(0)) == 0 || len(late.Due(0)) > 0 {
+		t.Errorf("due to one that has folded all: %v; to one that has not: %v", c.Due(0), late.Due(0))
 	}
 }
 

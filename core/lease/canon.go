@@ -146,6 +146,7 @@ func (h *Holder) DescribeKnown(c *Canon) {
 	c.Incarnation(h.who)
 	c.Sequence(h.folded)
 	c.Sequence(h.applied)
+	c.Sequence(h.awaits)
 	c.Digest(h.digest)
 	c.Number(uint64(len(h.votes)))
 	for _, v := range h.votes {
@@ -176,6 +177,7 @@ func (m Renew) Describe(c *Canon, voter string) {
 	c.Rank("serial "+voter+" "+of, m.Heard)
 	c.Sequence(m.Folded)
 	c.Sequence(m.Applied)
+	c.Sequence(m.Awaits)
 	c.Digest(m.Digest)
 }
 

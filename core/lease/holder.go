@@ -33,6 +33,7 @@ type Holder struct {
 	heard      []heard // by voter
 	folded     uint64
 	applied    uint64
+	awaits     uint64
 	digest     Digest
 	renewAt    Instant
 	votes      []Vote     // verified, sorted by incarnation
@@ -127,9 +128,11 @@ func (h *Holder) Fold(now Instant, m Membership) HolderReady {
 	return h.finish(now)
 }
 
-// Report says how far the node is. Applied must not pass a fact before every stop that follows from it is confirmed.
-func (h *Holder) Report(now Instant, folded, applied uint64) HolderReady {
+// Report says how far the node is, and which fact it awaits all others to act upon. Applied must not pass a fact before every stop that
+// follows from it is confirmed.
+func (h *Holder) Report(now Instant, folded, applied, awaits uint64) HolderReady {
 	h.begin(now)
+	h.awaits = awaits
 	if folded > h.folded || applied > h.applied {
 		h.folded, h.applied = max(h.folded, folded), max(h.applied, applied)
 		h.renewAt = now // others may wait for it
@@ -241,19 +244,12 @@ func (h *Holder) IsVotedAgainst() bool {
 	return slices.ContainsFunc(h.votes, func(v Vote) bool { return v.Dead == h.who })
 }
 
-// IsShutOut tells whether the set in force can never grant this incarnation a lease, because too many of its voters voted against it. Its
-// lease under the set before would keep the change of voters from being settled for ever.
-func (h *Holder) IsShutOut() bool {
-	if h.next == nil {
-		return false
-	}
-	left := len(h.next.set.Voters)
-	for _, voter := range h.next.set.Voters {
-		if slices.ContainsFunc(h.votes, func(v Vote) bool { return v.Dead == h.who && v.Voter == voter }) {
-			left--
-		}
-	}
-	return left < h.next.set.majority()
+// KeepsVotersUnsettled tells whether a vote of a voter that is to stay keeps a change of voters from being settled, as long as this
+// incarnation is not out.
+func (h *Holder) KeepsVotersUnsettled() bool {
+	return h.membership.Before.Version > 0 && slices.ContainsFunc(h.votes, func(v Vote) bool {
+		return v.Dead == h.who && h.membership.Now.Has(v.Voter)
+	})
 }
 
 // HasResigned tells whether the incarnation has given itself up: it is never leased again, and the node must rejoin.
@@ -281,8 +277,8 @@ func (h *Holder) begin(now Instant) {
 	}
 }
 
-// finish goes over to the next set when its grants make a lease, or the old lease has ended; gives itself up when votes
-// keep it from a lease; and renews each heartbeat.
+// finish goes over to the next set when its grants make a lease, or the old lease has ended; gives itself up when a vote
+// keeps it from a lease, or the voters from their change; and renews each heartbeat.
 func (h *Holder) finish(now Instant) HolderReady {
 	ready := HolderReady{Wake: Never}
 	h.wake = Never
@@ -291,7 +287,7 @@ func (h *Holder) finish(now Instant) HolderReady {
 		h.acting, h.next, h.renewAt = *h.next, nil, now // others may wait for it
 		h.until = h.untilUnder(&h.acting)
 	}
-	if !h.resigned && h.IsVotedAgainst() && (h.Until() <= now || h.IsShutOut()) {
+	if !h.resigned && (h.Until() <= now && h.IsVotedAgainst() || h.KeepsVotersUnsettled()) {
 		h.resigned = true
 		ready.Resign = &Resign{Log: h.log, Who: h.who}
 	}
@@ -318,7 +314,7 @@ func (h *Holder) renew(now Instant, ready *HolderReady) {
 		for _, voter := range t.set.Voters {
 			ready.Renewals = append(ready.Renewals, Renewal{voter, Renew{
 				Log: h.log, Set: t.set.Version, From: h.who, Number: h.number, Heard: h.heardFrom(voter),
-				Folded: h.folded, Applied: h.actedUpon(), Digest: h.digest, Lease: h.timing.Lease,
+				Folded: h.folded, Applied: h.actedUpon(), Awaits: h.awaits, Digest: h.digest, Lease: h.timing.Lease,
 			}})
 		}
 	}

@@ -13,6 +13,14 @@ type Awaited struct {
 	Version uint64
 }
 
+// awaitedBy is for everyone to be waited for up to the same fact.
+func awaitedBy(version uint64, live []Incarnation) (all []Awaited) {
+	for _, who := range live {
+		all = append(all, Awaited{who, version})
+	}
+	return all
+}
+
 // AwaitedIn names who is waited for since the facts up to a version changed lists: everyone who stood in one, by the other nodes; and
 // who heads one now, by clients.
 func AwaitedIn(changes []ledger.ListChange, version uint64) (all []Awaited) {
@@ -29,6 +37,15 @@ func AwaitedIn(changes []ledger.ListChange, version uint64) (all []Awaited) {
 // patience is how long a voter bears with a node that others may wait for.
 const patience = 5 * time.Second
 
+// await takes note of who is waited for. What the voter has not folded itself is said again when it has, or was made up.
+func (v *Voter) await(now Instant, all []Awaited) {
+	for _, a := range all {
+		if p, known := v.peer(a.Who); known && a.Version <= v.membership.Sequence {
+			p.fallBehind(a.Version, now)
+		}
+	}
+}
+
 func (p *peer) fallBehind(version uint64, now Instant) {
 	if p.newest = max(p.newest, version); p.behind == 0 && p.applied < version {
 		p.behind, p.behindSince = version, now
@@ -44,28 +61,23 @@ func (p *peer) catchUp(now Instant) {
 	}
 }
 
-// holdsUp tells whether an incarnation is to be refused because it does not act upon the log: it is waited for since long,
-// and most of the others have acted upon that fact. If most lag the log is at fault, and nobody is
-// refused: a hung follower of the log must not evict the healthy. Nor is one refused what alone lets it say that it has acted: a grant
-// under the newest set. Those under the set before it are refused, so that its lease there ends.
+// holdsUp tells whether an incarnation is to be refused under a set because it does not act upon the log: it is waited for since long,
+// and most of the others have acted upon that fact. If most lag the log is at fault, and nobody is refused: a hung follower of the log
+// must not evict the healthy. Nor is one that has read the fact refused a lease under the newest set: it may lack just that lease to
+// act, and acts within a second under it. Under the set before it is refused, so that its lease there ends.
 func (v *Voter) holdsUp(now Instant, p *peer, set VoterSet) bool {
-	if p.behind == 0 || now.Since(p.behindSince) <= patience || set.Version == v.membership.Now.Version && v.lacksOnlyGrants(p) {
+	hasRead := p.folded >= p.behind && set.Version == v.membership.Now.Version
+	if p.behind == 0 || hasRead || now.Since(p.behindSince) <= patience {
 		return false
 	}
-	live, through := 0, 0
+	others, through := 0, 0
 	for _, q := range v.peers {
-		if q.live {
-			live++
+		if q.live && q != p {
+			others++
 			if q.applied >= p.behind {
 				through++
 			}
 		}
 	}
-	return 2*through > live
-}
-
-// lacksOnlyGrants tells whether an incarnation has read what it is behind, and says that it has acted upon all before the newest voter set:
-// more it cannot say before its lease counts under that set.
-func (v *Voter) lacksOnlyGrants(p *peer) bool {
-	return v.membership.Before.Version > 0 && p.folded >= p.behind && p.applied == v.membership.Now.Version-1
+	return 2*through > others
 }

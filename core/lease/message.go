@@ -79,6 +79,7 @@ type Renew struct {
 	Heard   uint64        // the serial of the last Answer from this voter, 0 for none
 	Folded  uint64        // the last fact that the node has read
 	Applied uint64        // the last fact that it has acted upon: every stop that follows from it is confirmed
+	Awaits  uint64        // the fact that all others must have acted upon before it announces anything; 0 for none
 	Digest  Digest        // the last of its ledger
 	Lease   time.Duration // for how long it would count on a grant; no voter grants what it does not promise
 }

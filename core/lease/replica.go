@@ -32,17 +32,18 @@ func (r *VotingReplica) Folded(now Instant, entries []log.Entry) VoterReady {
 			digest = r.Ledger.Clone()
 		}
 	}
-	replaced := AwaitedIn(r.Ledger.TakeListChanges(), r.Ledger.Sequence())
-	ready := r.Fold(now, MembershipOf(r.Ledger), replaced)
+	awaited := AwaitedIn(r.Ledger.TakeListChanges(), r.Ledger.Sequence())
+	ready := r.Fold(now, MembershipOf(r.Ledger), awaited)
 	ready.Digest = digest
 	return ready
 }
 
-// Restored goes on from a snapshot, whose ledger it keeps, because what it has not folded yet was purged.
+// Restored goes on from a snapshot, whose ledger it keeps, because what it has not folded yet was purged. It does not know who is waited for
+// because of that, and takes it to be everyone.
 func (r *VotingReplica) Restored(now Instant, s *ledger.State) VoterReady {
 	r.Ledger = s
 	r.Ledger.TrackLists()
-	return r.Fold(now, MembershipOf(s), nil)
+	return r.Fold(now, MembershipOf(s), awaitedBy(s.Sequence(), s.Live()))
 }
 
 // Clone makes an independent copy.

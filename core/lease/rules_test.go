@@ -63,8 +63,8 @@ func TestGrantsOfDifferentSetsNeverAddUp(t *testing.T) {
 }
 
 // folds lets a voter fold and gives it a disk that is done at once.
-func folds(v *Voter, m Membership, replaced []Awaited) VoterReady {
-	ready := v.Fold(start, m, replaced)
+func folds(v *Voter, m Membership, awaited []Awaited) VoterReady {
+	ready := v.Fold(start, m, awaited)
 	if ready.Persist != nil {
 		v.Persisted(start, *ready.Persist)
 	}
@@ -168,58 +168,45 @@ func TestAGreetingIsAnsweredAndPromisesNothing(t *testing.T) {
 
 func TestALateNodeIsRefusedOnlyIfItHoldsOthersUp(t *testing.T) {
 	after := start.Add(patience + time.Second)
-	fourth := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 4}), Join: 9}
+	third := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 3}), Join: 7}
+	three, two := []Incarnation{one, other, third}, []Incarnation{one, other}
 	for _, test := range []struct {
 		name    string
-		awaited []Awaited
-		joins   bool
-		others  uint64 // what the other nodes have acted upon
+		live    []Incarnation
+		awaited []Awaited // by the log
+		awaits  uint64    // what the others say
+		others  uint64    // what the others have acted upon
+		folded  uint64    // what it has read
 		granted bool
 	}{
-		{"nobody waits for it", nil, false, 9, true},
-		{"it holds the others up", []Awaited{{one, 8}}, false, 9, false},
-		{"it holds up one that joins", nil, true, 9, false},
-		{"the others are late too: the log is at fault", []Awaited{{one, 8}}, false, 7, true},
+		{"nobody waits for it", three, nil, 0, 9, 7, true},
+		{"it holds the others up", three, []Awaited{{one, 8}}, 0, 9, 7, false},
+		{"it holds the other of two up", two, []Awaited{{one, 8}}, 0, 9, 7, false},
+		{"it holds up others that went on from a snapshot", three, nil, 8, 9, 7, false},
+		{"others wait for a fact that is not there, and it holds them up", three, []Awaited{{one, 8}}, 1 << 60, 9, 7, false},
+		{"the others are late too: the log is at fault", three, []Awaited{{one, 8}}, 0, 7, 7, true},
+		{"it has read the fact, and can act under a lease", three, []Awaited{{one, 8}}, 0, 9, 8, true},
 	} {
 		v := testVoter(VoterDisk{Voter: "a", Log: "log"})
-		third := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 3}), Join: 7}
 		m := memberships(7, setOfThree(4))
-		m.Live = append(m.Live, third)
+		m.Live = test.live
 		folds(v, m, nil)
 		for _, who := range m.Live {
-			v.Renewed(start, Renew{Log: "log", Set: 4, From: who, Number: 1, Applied: 7})
+			v.Renewed(start, Renew{Log: "log", Set: 4, From: who, Number: 1, Folded: 7, Applied: 7, Awaits: test.awaits})
 		}
 		m.Sequence = 9
-		if test.joins {
-			m.Live = append(m.Live, fourth)
-		}
 		folds(v, m, test.awaited)
-		for _, who := range m.Live {
-			if who != one {
-				v.Renewed(after-2, Renew{Log: "log", Set: 4, From: who, Number: 2, Applied: test.others})
+		for i, at := range []Instant{start, after - 2} {
+			for _, who := range m.Live[1:] {
+				v.Renewed(at, Renew{
+					Log: "log", Set: 4, From: who, Number: uint64(2 + i), Folded: 9, Applied: test.others, Awaits: test.awaits,
+				})
 			}
 		}
+		v.Renewed(after-1, Renew{Log: "log", Set: 4, From: one, Number: 4, Folded: test.folded, Applied: 7})
 		if got := granted(v, one, 4, after, Default.Lease); got != test.granted {
 			t.Errorf("%s: granted %t", test.name, got)
 		}
-	}
-}
-
-func TestARestartedVoterTakesEveryoneToBeWaitedFor(t *testing.T) {
-	after := start.Add(patience + time.Second)
-	third := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 3}), Join: 7}
-	v := testVoter(VoterDisk{Voter: "a", Log: "log", Since: 4})
-	m := memberships(9, setOfThree(4))
-	m.Live = append(m.Live, third)
-	folds(v, m, nil)
-	for _, who := range []Incarnation{other, third} {
-		v.Renewed(after-2, Renew{Log: "log", Set: 4, From: who, Number: 1, Applied: 9})
-	}
-	if granted(v, one, 4, after, Default.Lease) {
-		t.Error("it grants a lease to who lags since before its start")
-	}
-	if !granted(v, other, 4, after, Default.Lease) {
-		t.Error("it refuses who has acted upon all")
 	}
 }
 
@@ -242,7 +229,7 @@ func TestANodeHasActedUponAChangeOfVotersWhenItsLeaseCountsUnderThem(t *testing.
 	h.Answered(start, Answer{Log: "log", Voter: "a", To: one, Serial: 1, Number: renew.Number, Set: 4, Granted: true})
 	m.Before, m.Now, m.Sequence = m.Now, VoterSet{10, []string{"a", "b"}}, 10
 	h.Fold(start+1, m)
-	for _, r := range h.Report(start+2, 10, 10).Renewals {
+	for _, r := range h.Report(start+2, 10, 10, 0).Renewals {
 		if r.Renew.Applied != 9 || r.Renew.Folded != 10 {
 			t.Errorf("between two sets it says that it has acted upon %d", r.Renew.Applied)
 		}
@@ -254,18 +241,17 @@ func TestANodeHasActedUponAChangeOfVotersWhenItsLeaseCountsUnderThem(t *testing.
 	}
 }
 
-func TestANodeThatLacksOnlyALeaseUnderNewVotersIsNotRefused(t *testing.T) {
+func TestALateNodeIsRefusedUnderTheVotersBefore(t *testing.T) {
 	third := Incarnation{Node: netip.AddrFrom4([4]byte{10, 0, 0, 3}), Join: 7}
 	after := start.Add(patience + time.Second)
 	for _, test := range []struct {
-		name                 string
-		set, folded, applied uint64
-		want                 bool
+		name        string
+		set, folded uint64
+		want        bool
 	}{
-		{"it has read all and acted upon all before the change", 8, 9, 7, true},
-		{"under the set before", 4, 9, 7, false},
-		{"it has not read what it stood in", 8, 8, 7, false},
-		{"it has not acted upon all before the change", 8, 9, 6, false},
+		{"it has read the fact, and lacks a lease under the new voters to act upon it", 8, 9, true},
+		{"under the voters before", 4, 9, false},
+		{"it has not read the fact", 8, 8, false},
 	} {
 		v := testVoter(VoterDisk{Voter: "a", Log: "log"})
 		m := Membership{Sequence: 9, Now: VoterSet{8, []string{"a", "b"}}, Before: setOfThree(4), Live: []Incarnation{one, other, third}}
@@ -278,21 +264,21 @@ func TestANodeThatLacksOnlyALeaseUnderNewVotersIsNotRefused(t *testing.T) {
 		}
 		renew(other, 1, 0, 9, 9)
 		renew(third, 1, 0, 9, 9)
-		first := renew(one, 1, 0, test.folded, test.applied)
-		if got := renew(one, 2, first.Serial, test.folded, test.applied).Granted; got != test.want {
+		first := renew(one, 1, 0, test.folded, 7)
+		if got := renew(one, 2, first.Serial, test.folded, 7).Granted; got != test.want {
 			t.Errorf("%s: granted: %t", test.name, got)
 		}
 	}
 }
 
-func TestANodeThatTheNewVotersCanNeverGrantGivesItselfUp(t *testing.T) {
+func TestANodeThatKeepsVotersUnsettledGivesItselfUp(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		voters []string
 		want   bool
 	}{
-		{"one of two voted against it", []string{"a", "c"}, true},
-		{"one of three voted against it", []string{"a", "b", "c"}, false},
+		{"a voter that stays voted against it", []string{"a", "b", "c", "d"}, true},
+		{"a voter that goes voted against it", []string{"a", "b"}, false},
 	} {
 		h := NewHolder("log", one, 0, Default, func(Vote) bool { return true }, start)
 		m := memberships(9, setOfThree(4))
@@ -300,9 +286,12 @@ func TestANodeThatTheNewVotersCanNeverGrantGivesItselfUp(t *testing.T) {
 		for _, voter := range []string{"a", "b"} {
 			h.Answered(start, Answer{Log: "log", Voter: voter, To: one, Serial: 1, Number: number, Set: 4, Granted: true})
 		}
+		against := Answer{Log: "log", Voter: "c", To: one, Serial: 1, Votes: []Vote{{Voter: "c", Set: 4, Dead: one}}}
+		if h.Answered(start, against); h.HasResigned() {
+			t.Errorf("%s: it has given itself up before the voters change", test.name)
+		}
 		m.Sequence, m.Before, m.Now = 10, m.Now, VoterSet{10, test.voters}
 		h.Fold(start, m)
-		h.Answered(start, Answer{Log: "log", Voter: "c", To: one, Serial: 1, Votes: []Vote{{Voter: "c", Set: 4, Dead: one}}})
 		if got := h.HasResigned(); got != test.want {
 			t.Errorf("%s: it has given itself up: %t", test.name, got)
 		}

@@ -84,7 +84,7 @@ func (v *Voter) Wake(now Instant) VoterReady {
 }
 
 // Fold takes what the voter's ledger says now, and who is waited for because of lists that facts have changed since the last
-// call. One that joins waits for all others; and a voter that starts does not know who is waited for, and takes it to be everyone.
+// call.
 func (v *Voter) Fold(now Instant, m Membership, awaited []Awaited) VoterReady {
 	v.begin(now)
 	ready := &VoterReady{}
@@ -95,23 +95,11 @@ func (v *Voter) Fold(now Instant, m Membership, awaited []Awaited) VoterReady {
 		}
 	}
 	v.peers = slices.DeleteFunc(v.peers, func(p *peer) bool { return m.IsOut(p.who) })
-	joined := false
 	for _, p := range v.peers {
-		isLive := m.isLive(p.who)
-		joined = joined || isLive && !p.live
-		p.live = isLive
+		p.live = m.isLive(p.who)
 		p.forgetSets(m)
 	}
-	for _, p := range v.peers {
-		if joined && p.live {
-			p.fallBehind(m.Sequence, now)
-		}
-	}
-	for _, a := range awaited {
-		if p, known := v.peer(a.Who); known {
-			p.fallBehind(a.Version, now)
-		}
-	}
+	v.await(now, awaited)
 	before := v.disk
 	v.disk.Dead = slices.DeleteFunc(slices.Clone(v.disk.Dead), m.IsOut)
 	if len(v.disk.Dead) != len(before.Dead) { // never to be granted anything by a fold that ends before
@@ -163,6 +151,9 @@ func (v *Voter) Renewed(now Instant, m Renew) VoterReady {
 	}
 	v.heardNode = now
 	v.progressed(now, p, m)
+	if m.Awaits > 0 {
+		v.await(now, awaitedBy(m.Awaits, v.membership.Live))
+	}
 	p.digest = m.Digest
 	fresh := p.heardBack(now, m, v.timing)
 	granted := fresh && m.Lease <= v.timing.Lease && v.mayGrant(now, p, m.Set)

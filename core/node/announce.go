@@ -312,5 +312,5 @@ func (m *Machine) report() {
 			applied = min(applied, v.replaced-1)
 		}
 	}
-	m.held(m.holder.Report(m.now, folded, applied))
+	m.held(m.holder.Report(m.now, folded, applied, m.claims.everyone()))
 }

@@ -39,7 +39,7 @@ func (m *Machine) CloneOn(s *ledger.State) *Machine {
 }
 
 func (c *claims) clone() *claims {
-	copied := &claims{me: c.me, pending: maps.Clone(c.pending), cleared: slices.Clone(c.cleared)}
+	copied := &claims{me: c.me, pending: maps.Clone(c.pending), start: c.start, cleared: slices.Clone(c.cleared)}
 	for _, q := range c.queues {
 		copied.queues = append(copied.queues, &waiting{q.who, slices.Clone(q.waits)})
 	}

@@ -15,6 +15,7 @@ type claims struct {
 	me      lease.Incarnation
 	queues  []*waiting // by incarnation
 	pending map[netip.Addr]int
+	start   uint64       // the fact of the last snapshot
 	cleared []netip.Addr // those for which the last wait has ended, until they are taken
 }
 
@@ -53,7 +54,7 @@ func (c *claims) replaced(version uint64, addr netip.Addr, before []lease.Incarn
 // snapshot notes that this node starts, or goes on, from a snapshot: it has not seen the lists that were replaced before,
 // so it waits for everyone in it for every address.
 func (c *claims) snapshot(version uint64, live []lease.Incarnation, applied func(lease.Incarnation) (uint64, bool)) {
-	c.queues, c.pending = nil, map[netip.Addr]int{}
+	c.queues, c.pending, c.start = nil, map[netip.Addr]int{}, version
 	for _, who := range live {
 		if who == c.me {
 			continue
@@ -63,6 +64,14 @@ func (c *claims) snapshot(version uint64, live []lease.Incarnation, applied func
 			c.pending[everyAddress]++
 		}
 	}
+}
+
+// everyone is the fact that all others must have acted upon before this node announces anything; 0 for none.
+func (c *claims) everyone() uint64 {
+	if c.pending[everyAddress] == 0 {
+		return 0
+	}
+	return c.start
 }
 
 // everyAddress stands for all addresses at once.

@@ -336,8 +336,8 @@ func (m *Machine) held(ready lease.HolderReady) {
 	m.holderWake = ready.Wake
 	if m.phase == running && m.holder.HasResigned() && !m.isSilent() {
 		why := "a voter voted against it while it held no lease"
-		if m.holder.IsShutOut() {
-			why = "too many of the voters that are to come voted against it"
+		if m.holder.KeepsVotersUnsettled() {
+			why = "a voter voted against it, and no change of voters can be settled before it is out"
 		}
 		m.end(why)
 	}

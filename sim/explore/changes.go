@@ -50,7 +50,7 @@ var changesTiming = lease.Timing{Heartbeat: 200 * time.Millisecond, Lease: 400 *
 func Changes(o ChangesOptions) World {
 	w := &changes{
 		options: o, now: lease.Instant(time.Hour), log: newFactLog(exploredLog), node: ledger.New(exploredLog),
-		controller: control.NewController(exploredLog),
+		controller: control.NewController(exploredLog, 0),
 	}
 	w.node.FoldAs(exploredBinary)
 	w.controller.Ledger.FoldAs(exploredBinary)
@@ -270,7 +270,7 @@ func (w *changes) Steps() (steps []Step) {
 		add("the node folds the next fact", func(w *changes) {
 			w.node.ApplyEntry(w.log.entries[at])
 			w.nodeDid(w.holder.Fold(w.now, lease.MembershipOf(w.node)), nil)
-			w.nodeDid(w.holder.Report(w.now, at+1, at+1), nil)
+			w.nodeDid(w.holder.Report(w.now, at+1, at+1, 0), nil)
 		})
 	}
 	w.addFacts(add)

@@ -140,7 +140,11 @@ var hostVerbs = []Verb{
 	{
 		Name: "remove voter", Form: "remove voter HOST", Says: "The host is to have no voter; controllers walk there", Example: "at 10s remove voter cp-1",
 		parse: onHost(anyHost, func(r *run, h *sim.Host) string {
-			return unless(h.IsVoter(), "it is to have none already", func() { r.world.SetVoter(h, false) })
+			if !h.IsVoter() {
+				return "it is to have none already"
+			}
+			r.world.SetVoter(h, false)
+			return unless(!h.IsVoter(), "another voter has lost its disk and is not replaced", func() {})
 		}),
 	},
 	{
