@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"viplog/core/lease"
+)
+
+// loop does what is posted, in its order, and wakes its machine when that is due. All of it happens in run's goroutine.
+type loop struct {
+	now  func() lease.Instant
+	due  lease.Instant // of the loop's goroutine
+	wake func()
+
+	mu     sync.Mutex
+	posted []func()
+	bell   chan struct{} // something was posted
+}
+
+func newLoop(now func() lease.Instant) *loop {
+	return &loop{now: now, due: lease.Never, bell: make(chan struct{}, 1)}
+}
+
+// maxPosted bounds the messages and frames that wait for a process that does not get to run: a socket's buffer.
+const maxPosted = 4096
+
+// post lets something be done. It does not wait.
+func (l *loop) post(f func()) {
+	l.mu.Lock()
+	l.posted = append(l.posted, f)
+	l.mu.Unlock()
+	l.ring()
+}
+
+// offer is post for what may be lost: it is when too much waits already.
+func (l *loop) offer(f func()) bool {
+	l.mu.Lock()
+	full := len(l.posted) >= maxPosted
+	if !full {
+		l.posted = append(l.posted, f)
+	}
+	l.mu.Unlock()
+	l.ring()
+	return !full
+}
+
+func (l *loop) ring() {
+	select {
+	case l.bell <- struct{}{}:
+	default: // it rings already
+	}
+}
+
+func (l *loop) take() []func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	posted := l.posted
+	l.posted = nil
+	return posted
+}
+
+// run goes on until the context ends; what is posted then is not done any more.
+func (l *loop) run(ctx context.Context) {
+	alarm := time.NewTimer(time.Hour)
+	defer alarm.Stop()
+	for {
+		for _, f := range l.take() {
+			if ctx.Err() != nil {
+				return
+			}
+			f()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		now := l.now()
+		if l.due <= now {
+			l.due = lease.Never
+			l.wake()
+			continue
+		}
+		wait := time.Hour
+		if l.due != lease.Never {
+			wait = l.due.Since(now)
+		}
+		alarm.Reset(wait)
+		select {
+		case <-l.bell:
+		case <-alarm.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

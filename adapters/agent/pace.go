@@ -1,0 +1,34 @@
+package agent
+
+import (
+	"time"
+
+	"viplog/core/lease"
+	"viplog/core/ledger"
+)
+
+// pace is the times that a machine runs with. When the profile changes, another machine takes its place: longer leases go to
+// voters first and shorter ones to nodes first, so that no voter promises less than a node counts on.
+type pace struct {
+	timing   lease.Timing
+	changing bool
+}
+
+// paceDelay is how much later the second kind of processes goes over to another profile: by then the first has read of it.
+const paceDelay = 10 * time.Second
+
+func paceOf(s *ledger.State) pace { return pace{timing: lease.TimingOf(s.Settings().Profile)} }
+
+// follow calls over, in the loop, when it is time to go over to another profile.
+func (p *pace) follow(s *ledger.State, l *loop, isVoter bool, over func()) {
+	next := lease.TimingOf(s.Settings().Profile)
+	if next == p.timing || p.changing {
+		return
+	}
+	p.changing = true
+	wait := time.Duration(0)
+	if isLonger := next.Lease > p.timing.Lease; isLonger != isVoter {
+		wait = paceDelay
+	}
+	time.AfterFunc(wait, func() { l.post(over) })
+}
