@@ -83,8 +83,10 @@ func (p *proposer) run(ctx context.Context) {
 		}
 		if version != tried {
 			record, err := event.Encode(next)
-			if err != nil {
-				panic(fmt.Sprintf("agent: a machine proposes what is no fact: %v", err))
+			if err != nil { // what this host shows cannot be said in a fact
+				p.Logger.Error("a fact cannot be made", "error", err)
+				p.drop(version)
+				continue
 			}
 			ids++
 			fact = log.Fact{Record: record, ID: fmt.Sprint(p.life, "-", ids), Source: p.Source}
@@ -115,6 +117,16 @@ func (p *proposer) next() (e event.Event, version int, folded uint64) {
 		e = p.facts[0]
 	}
 	return e, p.version, p.folded
+}
+
+// drop takes the first fact off, unless there is another list.
+func (p *proposer) drop(version int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.version == version {
+		p.facts = p.facts[1:]
+		p.version++
+	}
 }
 
 // append stores a fact, if the machine has folded all that there is about its entity.

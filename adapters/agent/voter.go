@@ -33,6 +33,7 @@ type VoterConfig struct {
 type Voter struct {
 	config VoterConfig
 	path   string
+	id     string
 	disk   lease.VoterDisk // of Run's goroutine
 	life   atomic.Pointer[voterLife]
 }
@@ -49,11 +50,12 @@ func NewVoter(config VoterConfig) (*Voter, error) {
 			return nil, err
 		}
 	}
+	v.id = v.disk.Voter
 	return v, nil
 }
 
 // ID is the voter's identity: random per disk.
-func (v *Voter) ID() string { return v.disk.Voter } // no run changes it
+func (v *Voter) ID() string { return v.id }
 
 // Renewed takes a node's renewal.
 func (v *Voter) Renewed(m lease.Renew) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"viplog/core/control"
 	"viplog/core/event"
 	"viplog/core/ledger"
 )
@@ -27,7 +28,7 @@ type devVoter struct {
 
 // devVoters are the voters that there are to be, and those of the log that are to go.
 func devVoters(s *ledger.State, cluster event.ClusterConfigured, settings event.SettingsChanged, folder string) ([]devVoter, error) {
-	wanted := wantedVoters(cluster, settings)
+	wanted := control.VoterHosts(cluster, settings)
 	members, _ := s.Voters()
 	former, _ := s.FormerVoters()
 	var all []devVoter
@@ -60,26 +61,6 @@ func devVoters(s *ledger.State, cluster event.ClusterConfigured, settings event.
 		all = append(all, devVoter{rand.Text(), a, key, true})
 	}
 	return all, nil
-}
-
-// wantedVoters are those that Settings name, else three hosts, control-plane nodes first, else one.
-func wantedVoters(cluster event.ClusterConfigured, settings event.SettingsChanged) []netip.Addr {
-	if len(settings.Voters) > 0 {
-		return settings.Voters
-	}
-	var all []netip.Addr
-	for _, role := range []string{event.RoleControlPlane, event.RoleLoadBalancer} {
-		for _, n := range cluster.Nodes {
-			if n.Role == role {
-				all = append(all, n.Address)
-			}
-		}
-	}
-	const usual = 3
-	if len(all) < usual {
-		return all[:1]
-	}
-	return all[:usual]
 }
 
 // keyOf finds the key of a voter of the log; nil if this folder does not have it. Runs of older versions had one voter,
