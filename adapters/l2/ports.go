@@ -28,13 +28,15 @@ func (r *Responder) refresh() error {
 	for _, p := range ended {
 		p.close()
 	}
-	if err := r.openNew(links); err != nil {
+	opened, err := r.openNew(links)
+	if err != nil {
 		return err
 	}
-	for _, p := range changed {
+	r.tellLinked(links)
+	// The kernel walks a list for each group that is joined: ten thousand of them take seconds, for which nobody should wait.
+	for _, p := range append(changed, opened...) {
 		r.rejoin(p)
 	}
-	r.tellLinked(links)
 	r.tellMissed(heard)
 	return nil
 }
@@ -63,7 +65,7 @@ func (r *Responder) keep(links []link, heard changes) (kept map[string]*port, ch
 }
 
 // openNew opens ports for links that have none. A link that cannot be listened on counts as down: nothing can be announced there.
-func (r *Responder) openNew(links []link) error {
+func (r *Responder) openNew(links []link) (opened []*port, err error) {
 	all := maps.Clone(*r.ports.Load())
 	defer func() { r.ports.Store(&all) }()
 	for i := range links {
@@ -74,18 +76,18 @@ func (r *Responder) openNew(links []link) error {
 		p, err := openPort(*l)
 		switch {
 		case errors.Is(err, ErrPermission):
-			return err
+			return nil, err
 		case err != nil:
 			l.up = false
 			r.trouble(err)
 			continue
 		}
 		all[l.name] = p
-		r.rejoin(p)
+		opened = append(opened, p)
 		r.listen(p, p.arp, parseARP)
 		r.listen(p, p.ndp, parseNDP)
 	}
-	return nil
+	return opened, nil
 }
 
 // listen starts a reader. One that fails, for a reason that nobody has thought of, is told of, and its port is opened anew.
