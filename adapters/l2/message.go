@@ -36,8 +36,9 @@ func parseARP(b []byte) (message, error) {
 		return message{}, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	m := message{to: mac(b[0:6]), source: mac(b[6:12]), usedBy: mac(p.SenderHardwareAddr)}
-	if m.usedBy == nobody || m.usedBy.isMulticast() || p.TargetIP.IsUnspecified() && p.Operation == arp.OperationRequest {
-		return message{}, fmt.Errorf("%w: ARP from %s about %s", errMalformed, m.usedBy, p.TargetIP)
+	aboutNone := p.TargetIP.IsUnspecified() && p.Operation == arp.OperationRequest
+	if m.usedBy == nobody || m.usedBy.isMulticast() || p.SenderIP.IsMulticast() || p.TargetIP.IsMulticast() || aboutNone {
+		return message{}, fmt.Errorf("%w: ARP from %s at %s about %s", errMalformed, p.SenderIP, m.usedBy, p.TargetIP)
 	}
 	switch {
 	case p.Operation != arp.OperationRequest && p.Operation != arp.OperationReply:
@@ -66,7 +67,7 @@ func parseNDP(b []byte) (message, error) {
 	}
 	source, destination := netip.AddrFrom16([16]byte(header[8:24])), netip.AddrFrom16([16]byte(header[24:40]))
 	payload := header[ipv6Header : ipv6Header+length]
-	if payload[1] != 0 || !sumIsRight(source, destination, payload) {
+	if payload[1] != 0 || sumOf(source, destination, payload) != 0xffff {
 		return message{}, fmt.Errorf("%w: code %d, or a wrong checksum", errMalformed, payload[1])
 	}
 	parsed, err := ndp.ParseMessage(payload)
@@ -120,8 +121,9 @@ func linkLayer(options []ndp.Option, direction ndp.Direction) (mac, bool) {
 	return mac{}, false
 }
 
-// sumIsRight checks ICMPv6's checksum: RFC 4443 section 2.3, with the pseudo-header of RFC 8200 section 8.1.
-func sumIsRight(source, destination netip.Addr, payload []byte) bool {
+// sumOf is what ICMPv6's checksum complements: RFC 4443 section 2.3, with the pseudo-header of RFC 8200 section 8.1. With a right
+// checksum in it all bits are set.
+func sumOf(source, destination netip.Addr, payload []byte) uint16 {
 	s, d := source.As16(), destination.As16()
 	sum := uint32(icmpv6) + uint32(len(payload))
 	for _, part := range [][]byte{s[:], d[:], payload} {
@@ -135,7 +137,7 @@ func sumIsRight(source, destination netip.Addr, payload []byte) bool {
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
 	}
-	return sum == 0xffff
+	return uint16(sum)
 }
 
 // answer is the frame that answers a message.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ndp"
+	"github.com/mdlayher/packet"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -200,4 +201,38 @@ func TestAnInterfaceWithoutAddressesServesAndAnnounces(t *testing.T) {
 		frame := node.Frame{Kind: node.Announce, Address: a, Interface: "eth0"}
 		eventually(t, "it is reported", func() bool { r := n.reports(frame); return len(r) == 1 && r[0] == nil })
 	}
+}
+
+// What Ready promises of Stop: when it is taken, no answer is under way.
+func TestNoAnswerIsUnderWayWhenServeHasStopped(t *testing.T) {
+	s := newSegment(t)
+	n := s.node(t, "node")
+	c := newTester(t, s.client, "eth0")
+	done := make(chan struct{})
+	asking := make(chan struct{})
+	go func() {
+		defer close(asking)
+		question := c.question(vip4)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				_, _ = c.conn.WriteTo(question, &packet.Addr{HardwareAddr: question[:6]}) // a full queue is as good
+			}
+		}
+	}()
+	for range 50 {
+		n.serve(vip4)
+		before := n.Counts().Replies
+		eventually(t, "questions are answered", func() bool { return n.Counts().Replies > before+10 })
+		n.Serve([]netip.Addr{vip4}, nil, lease.Never)
+		stopped := n.Counts().Replies
+		time.Sleep(2 * time.Millisecond)
+		if now := n.Counts().Replies; now != stopped {
+			t.Fatalf("%d answers after Serve has returned", now-stopped)
+		}
+	}
+	close(done)
+	<-asking
 }

@@ -111,7 +111,7 @@ func (t *table) forget(now lease.Instant) lease.Instant {
 	return next
 }
 
-// change changes an entry, ends its watch if that is over, and counts the groups that it needs.
+// change ends an entry's watch if that is over, changes it, and counts the groups that it needs.
 func (t *table) change(a netip.Addr, now lease.Instant, how func(*entry)) {
 	e := t.entries[a]
 	if e == nil {
@@ -119,10 +119,10 @@ func (t *table) change(a netip.Addr, now lease.Instant, how func(*entry)) {
 		t.entries[a] = e
 	}
 	before := e.everywhere()
-	how(e)
 	if now >= e.watchUntil {
 		e.watched = nil
 	}
+	how(e)
 	if now := e.everywhere(); a.Is6() && !slices.Equal(before, now) {
 		group := solicitedNode(a)
 		t.groups.add(now, group, 1)
