@@ -78,7 +78,7 @@ func (r *Responder) sendForm(f node.Frame, second bool) error {
 	case r.config.Now() >= r.table.until:
 		r.counts.add(unneeded)
 		return ErrPassed
-	case f.Kind == node.Announce && !r.table.serves(address, f.Interface):
+	case !address.IsValid() || f.Kind == node.Announce && !r.table.serves(address, f.Interface):
 		r.counts.add(unneeded)
 		return ErrNotServed
 	}

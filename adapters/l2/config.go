@@ -20,7 +20,8 @@ type Handler interface {
 	// Sent tells what became of each frame that was given to Send: nil when all its forms have left by the socket. ErrNotServed,
 	// ErrNoInterface, ErrDown, ErrPassed, or what the socket said.
 	Sent(node.Frame, error)
-	// Troubled tells of an interface that cannot be served as it should be. It is tried again when a link changes.
+	// Troubled tells of an interface that cannot be served as it should be. It is tried again when a link changes, and one that cannot
+	// be listened on, which Linked tells as down, every five seconds.
 	Troubled(error)
 }
 

@@ -10,8 +10,9 @@ type Counts struct {
 	Probes        uint64
 	Heard         uint64 // told to the handler
 
-	Own       uint64 // received, and sent by this node
-	Malformed uint64 // received, and no ARP or neighbour discovery as the RFCs have it
+	Own        uint64 // received, and sent by this node
+	Malformed  uint64 // received, and no ARP or neighbour discovery as the RFCs have it
+	Overflowed uint64 // that a socket had no room for: nobody knows what they were
 
 	Unsent   uint64 // answers, announcements and probes that a socket did not take
 	Unneeded uint64 // announcements whose address was stopped, or whose time had passed, before their turn
@@ -28,6 +29,7 @@ const (
 	heardOthers
 	ownFrames
 	malformed
+	overflowed
 	unsent
 	unneeded
 	reasons
@@ -41,6 +43,6 @@ func (c *counts) read() Counts {
 	of := func(r reason) uint64 { return c[r].Load() }
 	return Counts{
 		Requests: of(requests), Replies: of(replies), Announcements: of(announcements), Probes: of(probes), Heard: of(heardOthers),
-		Own: of(ownFrames), Malformed: of(malformed), Unsent: of(unsent), Unneeded: of(unneeded),
+		Own: of(ownFrames), Malformed: of(malformed), Overflowed: of(overflowed), Unsent: of(unsent), Unneeded: of(unneeded),
 	}
 }

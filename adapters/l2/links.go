@@ -155,7 +155,7 @@ func (d *doorbell) listen() error {
 			return nil
 		case errors.Is(err, unix.ENOBUFS): // more was said than the socket holds
 			d.ring(func(c *changes) { c.all = true })
-		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN): // EAGAIN: it is being closed, and the next call says so
 		case err != nil:
 			return fmt.Errorf("l2: listen for changes of interfaces: %w", err)
 		default:

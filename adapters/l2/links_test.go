@@ -158,6 +158,31 @@ func TestMembersOfABridgeAreNotServedAndTheBridgeIs(t *testing.T) {
 	}
 }
 
+// A socket that is full says so once, and what did not fit is lost: all is to be looked at again.
+func TestWhatTheKernelCouldNotSayIsLookedFor(t *testing.T) {
+	h := lab.New(t).Host("node")
+	var bell *doorbell
+	h.Must(func() (err error) {
+		if bell, err = newDoorbell(); err != nil {
+			return err
+		}
+		return bell.socket.SetReceiveBufferSize(4096, true)
+	})
+	for range 100 { // and nobody listens
+		h.Change("lo", netlink.LinkSetUp)
+		h.Change("lo", netlink.LinkSetDown)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- bell.listen() }()
+	eventually(t, "it is known that something was lost", func() bool { return bell.collect().all })
+	h.Add(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}})
+	eventually(t, "it goes on", func() bool { return len(bell.collect().touched) > 0 })
+	bell.socket.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTenThousandGroupsAreJoined(t *testing.T) {
 	s := newSegment(t)
 	n := s.node(t, "node", "fd00::1/64")

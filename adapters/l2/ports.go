@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/mdlayher/packet"
 
@@ -26,6 +27,7 @@ func (r *Responder) refresh() error {
 	// What stays is found under its name of now before anything waits for a socket.
 	r.ports.Store(&kept)
 	for _, p := range ended {
+		r.counts[overflowed].Add(p.overflows())
 		p.close()
 	}
 	opened, err := r.openNew(links)
@@ -64,6 +66,9 @@ func (r *Responder) keep(links []link, heard changes) (kept map[string]*port, ch
 	return kept, changed, slices.Collect(maps.Values(before))
 }
 
+// openAgain is when a link that could not be listened on is tried again, if nothing changes before.
+const openAgain = 5 * time.Second
+
 // openNew opens ports for links that have none. A link that cannot be listened on counts as down: nothing can be announced there.
 func (r *Responder) openNew(links []link) (opened []*port, err error) {
 	all := maps.Clone(*r.ports.Load())
@@ -80,6 +85,7 @@ func (r *Responder) openNew(links []link) (opened []*port, err error) {
 		case err != nil:
 			l.up = false
 			r.trouble(err)
+			time.AfterFunc(openAgain, func() { r.bell.ring(func(*changes) {}) })
 			continue
 		}
 		all[l.name] = p

@@ -65,7 +65,12 @@ func (r *Responder) Send(frames []node.Frame) {
 }
 
 // Counts gives the counts so far.
-func (r *Responder) Counts() Counts { return r.counts.read() }
+func (r *Responder) Counts() Counts {
+	for _, p := range *r.ports.Load() {
+		r.counts[overflowed].Add(p.overflows())
+	}
+	return r.counts.read()
+}
 
 func (r *Responder) wakeUp() {
 	select {
