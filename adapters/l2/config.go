@@ -15,7 +15,7 @@ type Handler interface {
 	// Linked is called first, before anything is heard, and whenever the interfaces have changed.
 	Linked(node.Linked)
 	// Heard tells that another MAC uses an address that is served or was probed for in the last minute. The same is told at most
-	// five times a second.
+	// five times a second, and of an address no more than eight times as much.
 	Heard(node.Heard)
 	// Sent tells what became of each frame that was given to Send: nil when all its forms have left by the socket. ErrNotServed,
 	// ErrNoInterface, ErrDown, ErrPassed, or what the socket said.

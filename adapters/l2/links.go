@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/vishvananda/netlink"
@@ -116,6 +116,13 @@ type doorbell struct {
 	heard  changes
 	rung   chan struct{}
 	socket *nl.NetlinkSocket
+	closed atomic.Bool
+}
+
+// close ends listening.
+func (d *doorbell) close() {
+	d.closed.Store(true)
+	d.socket.Close()
 }
 
 // newDoorbell must be called on a thread in the namespace that it is to listen in.
@@ -151,11 +158,11 @@ func (d *doorbell) listen() error {
 	for {
 		messages, _, err := d.socket.Receive()
 		switch {
-		case errors.Is(err, os.ErrClosed):
+		case d.closed.Load():
 			return nil
 		case errors.Is(err, unix.ENOBUFS): // more was said than the socket holds
 			d.ring(func(c *changes) { c.all = true })
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN): // EAGAIN: it is being closed, and the next call says so
+		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return fmt.Errorf("l2: listen for changes of interfaces: %w", err)
 		default:

@@ -177,7 +177,7 @@ func TestWhatTheKernelCouldNotSayIsLookedFor(t *testing.T) {
 	eventually(t, "it is known that something was lost", func() bool { return bell.collect().all })
 	h.Add(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}})
 	eventually(t, "it goes on", func() bool { return len(bell.collect().touched) > 0 })
-	bell.socket.Close()
+	bell.close()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}

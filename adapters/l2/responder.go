@@ -92,7 +92,7 @@ func (r *Responder) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer func() {
 		cancel()
-		bell.socket.Close()
+		bell.close()
 		running.Wait()
 		for _, p := range *r.ports.Swap(&map[string]*port{}) {
 			p.close()

@@ -17,6 +17,8 @@ const (
 	watchFor = time.Minute
 	// tellEvery is how often the same is told of an address: a loop of frames must not fill the shell's queue.
 	tellEvery = 200 * time.Millisecond
+	// tellMost is how much, of different MACs and interfaces, is told of an address in that time.
+	tellMost = 8
 )
 
 // table is what this node answers for. Every frame that is received reads it, by one look-up, and an answer is sent before the lock
@@ -33,9 +35,10 @@ type entry struct {
 	served     []string // interfaces on which it is answered for
 	watched    []string // interfaces on which it was probed for
 	watchUntil lease.Instant
-	told       atomic.Pointer[told]
+	told       atomic.Pointer[[]told]
 }
 
+// told is that a MAC's use of an address on an interface was told.
 type told struct {
 	by mac
 	on string
@@ -201,9 +204,19 @@ func (t *table) minds(a netip.Addr, name string, by mac, now lease.Instant) bool
 	if e == nil || !slices.Contains(e.served, name) && !(slices.Contains(e.watched, name) && now < e.watchUntil) {
 		return false
 	}
-	before := e.told.Load()
-	if before != nil && before.by == by && before.on == name && now.Since(before.at) < tellEvery {
-		return false
+	for {
+		before := e.told.Load()
+		var recent []told
+		if before != nil {
+			recent = slices.DeleteFunc(slices.Clone(*before), func(t told) bool { return now.Since(t.at) >= tellEvery })
+		}
+		same := slices.ContainsFunc(recent, func(t told) bool { return t.by == by && t.on == name })
+		if same || len(recent) >= tellMost {
+			return false
+		}
+		recent = append(recent, told{by, name, now})
+		if e.told.CompareAndSwap(before, &recent) { // else another interface has just heard something
+			return true
+		}
 	}
-	return e.told.CompareAndSwap(before, &told{by, name, now}) // another goroutine tells it at this moment
 }

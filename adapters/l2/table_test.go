@@ -109,10 +109,19 @@ func TestTheSameIsToldFiveTimesASecondAtMost(t *testing.T) {
 		by   mac
 		at   time.Duration
 		want bool
-	}{{theirs, 0, true}, {theirs, tellEvery - 1, false}, {theirs, tellEvery, true}, {mac{2}, tellEvery, true}, {theirs, tellEvery, true}} {
+	}{{theirs, 0, true}, {theirs, tellEvery - 1, false}, {theirs, tellEvery, true}, {mac{2}, tellEvery, true}, {theirs, tellEvery, false}} {
 		if got := table.minds(at4, "eth0", c.by, lease.Instant(c.at)); got != c.want {
 			t.Errorf("%s at %v: %t", c.by, c.at, got)
 		}
+	}
+	count := 0
+	for i := range 100 { // a storm of MACs
+		if table.minds(at4, "eth0", mac{4, byte(i)}, lease.Instant(time.Second)) {
+			count++
+		}
+	}
+	if count != tellMost {
+		t.Errorf("%d of 100 were told", count)
 	}
 }
 
