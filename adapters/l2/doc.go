@@ -23,6 +23,9 @@
 // A packet socket on an interface is given, by Linux, what its VLAN interfaces, and VLANs that nobody has, receive. The filter looks at
 // the interface and the kind of frame, so that no question from a VLAN is answered beside it.
 //
+// The kernel answers for the addresses that it has on an interface itself, whatever is said here. An address that is to be silent when it
+// is stopped may be on lo only, with net.ipv4.conf.all.arp_ignore=1, or nowhere, as with kube-proxy.
+//
 // # Groups
 //
 // Per address its solicited-node group is joined by an ordinary socket, so that the kernel tells switches too (MLD); a packet socket's
