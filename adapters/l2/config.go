@@ -59,7 +59,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("%w: a handler is needed", ErrConfig)
 	}
 	if c.FramesPerSecond < 0 {
-		return c, fmt.Errorf("%w: %d frames per second; a positive number is right, or 0 for %d", ErrConfig, c.FramesPerSecond, DefaultFramesPerSecond)
+		return c, fmt.Errorf("%w: %d frames per second; 1 or more is right, or 0 for %d", ErrConfig, c.FramesPerSecond, DefaultFramesPerSecond)
 	}
 	if c.FramesPerSecond == 0 {
 		c.FramesPerSecond = DefaultFramesPerSecond

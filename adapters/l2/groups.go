@@ -58,12 +58,16 @@ func (g *groups) leave(group netip.Addr) {
 	// What was left behind in older sockets is not looked for: a link's next change joins all anew.
 }
 
-// rejoin leaves all and joins what is given. To leave first is needed: the kernel forgets memberships when a link loses IPv6 (an MTU
-// below 1280, for one), and a socket that leaves what was forgotten takes the membership that another one has since.
+// rejoin joins what is given anew, each group just after it was left, so that none is missed for long. To leave first is needed: the kernel
+// forgets memberships when a link loses IPv6 (an MTU below 1280, for one), and a socket that leaves what was forgotten takes the
+// membership that another one has since.
 func (g *groups) rejoin(all []netip.Addr) error {
-	g.close()
+	before := *g
+	g.sockets, g.joined = nil, map[netip.Addr]int{}
+	defer before.close()
 	var errs []error
 	for _, group := range all {
+		before.leave(group)
 		if err := g.join(group); err != nil {
 			errs = append(errs, err)
 			if len(errs) == 3 { // the others will say the same

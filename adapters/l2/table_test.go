@@ -5,10 +5,12 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/mdlayher/arp"
 	"pgregory.net/rapid"
 
 	"viplog/core/lease"
@@ -166,4 +168,24 @@ func TestWhatWaitsIsSentAtItsPaceSecondFormsLast(t *testing.T) {
 		cancel()
 		synctest.Wait()
 	})
+}
+
+// What a received question costs before it is answered: the same for any number of addresses.
+func BenchmarkQuestion(b *testing.B) {
+	for _, many := range []int{10, 10_000} {
+		b.Run(strconv.Itoa(many), func(b *testing.B) {
+			table := newTable()
+			for a := at4; many > 0; a, many = a.Next(), many-1 {
+				table.serve(nil, []node.Served{{Address: a, Interfaces: []string{"eth0"}}}, lease.Never, 0)
+			}
+			question := arpFrame(arp.OperationRequest, theirs, broadcast, from4, nobody, at4)
+			b.ReportAllocs()
+			for b.Loop() {
+				m, err := parseARP(question)
+				if err != nil || !table.serves(m.asked, "eth0") {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
