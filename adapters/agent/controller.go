@@ -42,6 +42,14 @@ func (c *Controller) Heard(w lease.Word) {
 	}
 }
 
+// Responds waits until the machine has done what it was to do, if there is one.
+func (c *Controller) Responds(ctx context.Context) error {
+	if l := c.life.Load(); l != nil {
+		return l.loop.responds(ctx)
+	}
+	return nil
+}
+
 // Run goes on until the context ends.
 func (c *Controller) Run(ctx context.Context) error {
 	for {

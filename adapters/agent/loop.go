@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -92,5 +93,17 @@ func (l *loop) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// responds waits until the loop has done all that was posted before.
+func (l *loop) responds(ctx context.Context) error {
+	done := make(chan struct{})
+	l.post(func() { close(done) })
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("agent: it does nothing: %w", ctx.Err())
 	}
 }

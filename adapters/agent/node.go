@@ -85,22 +85,10 @@ func (n *Node) Answered(a lease.Answer) {
 // Leave hands the addresses over to others; Run then returns.
 func (n *Node) Leave() { n.leave.Do(func() { close(n.leaving) }) }
 
-// Addresses are those that the node announces or is about to; none while it does not run.
-func (n *Node) Addresses(ctx context.Context) (all []netip.Addr) {
-	life := n.life.Load()
-	if life == nil {
-		return nil
-	}
-	done := make(chan struct{})
-	life.loop.post(func() {
-		all = life.machine.Addresses()
-		close(done)
-	})
-	select {
-	case <-done:
-		return all
-	case <-ctx.Done():
-	case <-life.ended:
+// Responds waits until the machine has done what it was to do, if there is one.
+func (n *Node) Responds(ctx context.Context) error {
+	if l := n.life.Load(); l != nil {
+		return l.loop.responds(ctx)
 	}
 	return nil
 }
@@ -157,7 +145,6 @@ type nodeLife struct {
 	members  Members
 	heads    chan struct{}
 	end      context.CancelFunc
-	ended    <-chan struct{}
 	left     bool
 }
 
@@ -167,7 +154,7 @@ func (n *Node) run(parent context.Context, s *ledger.State, head log.Head, disk 
 	defer end()
 	l := &nodeLife{
 		NodeConfig: &n.config, loop: newLoop(n.config.Now), proposer: newProposer(&n.config.Host),
-		heads: make(chan struct{}, 1), end: end, ended: ctx.Done(),
+		heads: make(chan struct{}, 1), end: end,
 	}
 	l.pace = paceOf(s)
 	l.machine = node.New(n.config.Identity, l.pace.timing, head.ID, disk)

@@ -81,6 +81,14 @@ func (v *Voter) offer(f func(*voterLife) lease.VoterReady) {
 	}
 }
 
+// Responds waits until the machine has done what it was to do, if there is one.
+func (v *Voter) Responds(ctx context.Context) error {
+	if l := v.life.Load(); l != nil {
+		return l.loop.responds(ctx)
+	}
+	return nil
+}
+
 // Run goes on until the context ends.
 func (v *Voter) Run(ctx context.Context) error {
 	for {

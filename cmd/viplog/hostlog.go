@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"viplog/adapters/identity"
+	"viplog/adapters/jetstream"
+	"viplog/core/log"
+)
+
+// hostLog is the cluster's log as a host reaches it: on the NATS servers of the controllers, of which this host may run one, or on
+// others. Nothing of a host waits until it can be reached: what asks before is told so.
+type hostLog struct {
+	identity *identity.Identity
+	options  hostOptions
+	logger   *slog.Logger
+
+	server *jetstream.Server // nil: none runs here
+	conn   *nats.Conn
+	log    lateLog
+
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// newHostLog comes after the lock: a second process must not touch the first one's server.
+func newHostLog(i *identity.Identity, options hostOptions, logger *slog.Logger, _ *hostLock) *hostLog {
+	return &hostLog{identity: i, options: options, logger: logger, cancel: func() {}, log: lateLog{opened: make(chan struct{})}}
+}
+
+// natsHosts are the controllers that run the log's servers: three, if there are as many, else the first.
+func natsHosts(d identity.Directory) (all []identity.Host) {
+	for _, h := range d.Hosts {
+		if h.Controller {
+			all = append(all, h)
+		}
+	}
+	const most = 3
+	if len(all) < most {
+		return all[:min(1, len(all))]
+	}
+	return all[:most]
+}
+
+func (l *hostLog) start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			_ = l.stop(ctx)
+		}
+	}()
+	servers := natsHosts(l.identity.Directory)
+	runsOne := l.options.roles.controller && l.options.nats == "" &&
+		slices.ContainsFunc(servers, func(h identity.Host) bool { return h.Address == l.identity.Self.Address })
+	if runsOne {
+		if l.server, err = jetstream.StartServer(l.serverOptions(servers)); err != nil {
+			return err
+		}
+		l.logger.Info("a NATS server of the log runs here", "clients", l.server.URL())
+	}
+	if l.conn, err = l.connect(servers); err != nil {
+		return err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l.cancel = cancel
+	l.running.Go(func() { l.open(run, len(servers)) })
+	return nil
+}
+
+func (l *hostLog) serverOptions(servers []identity.Host) jetstream.ServerOptions {
+	self := l.identity.Self
+	o := jetstream.ServerOptions{
+		Store: filepath.Join(l.options.data, "log"), Name: self.Address.String(), Logger: l.logger,
+		Host: self.NATS.Addr().String(), Port: int(self.NATS.Port()),
+	}
+	if len(servers) > 1 {
+		o.Cluster = &jetstream.ServerCluster{
+			Name: l.identity.Directory.Cluster, Host: self.Routes.Addr().String(), Port: int(self.Routes.Port()),
+		}
+		for _, h := range servers {
+			o.Cluster.Routes = append(o.Cluster.Routes, "nats://"+h.Routes.String())
+		}
+	}
+	return o
+}
+
+// How soon a connection that has died is given up: a server that lost its power says nothing.
+const (
+	pingInterval  = 2 * time.Second
+	pingsOut      = 2
+	reconnectWait = 250 * time.Millisecond
+)
+
+// connect goes to the servers of the log, this host's first. It is a connection also if none answers yet.
+func (l *hostLog) connect(servers []identity.Host) (*nats.Conn, error) {
+	where := []string{l.options.nats}
+	if l.options.nats == "" {
+		where = nil
+		for _, h := range servers {
+			where = append(where, "nats://"+h.NATS.String())
+		}
+		slices.SortStableFunc(where, func(a, b string) int { return l.rank(a) - l.rank(b) })
+	}
+	options := append(l.identity.NATSOptions(),
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait),
+		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(pingsOut), nats.Timeout(2*time.Second),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { l.logger.Warn("the log's server is gone", "error", err) }),
+		nats.ReconnectHandler(func(c *nats.Conn) { l.logger.Info("connected to the log's server", "server", c.ConnectedUrl()) }),
+	)
+	if runs := l.server != nil; runs {
+		options = append(options, nats.DontRandomize())
+	}
+	conn, err := nats.Connect(strings.Join(where, ","), options...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the log's servers: %w", err)
+	}
+	return conn, nil
+}
+
+func (l *hostLog) rank(server string) int {
+	if server == "nats://"+l.identity.Self.NATS.String() {
+		return 0
+	}
+	return 1
+}
+
+// open opens the log, or makes it if this host is a controller, and tries until it can.
+func (l *hostLog) open(ctx context.Context, servers int) {
+	options := jetstream.Options{
+		Cluster: l.identity.Directory.Cluster, Create: l.options.roles.controller, Replicas: servers,
+		TrustFeed: l.options.nats == "" || l.options.trustFeed, Logger: l.logger,
+	}
+	for said := 0; ; said++ {
+		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+		opened, err := jetstream.Open(bounded, l.conn, options)
+		cancel()
+		if err == nil {
+			l.log.open(opened)
+			return
+		}
+		if said%30 == 0 && ctx.Err() == nil {
+			l.logger.Info("the log cannot be opened yet", "error", err)
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (l *hostLog) stop(context.Context) error {
+	l.cancel()
+	l.running.Wait()
+	if l.conn != nil {
+		l.conn.Close()
+	}
+	if l.server != nil {
+		l.server.Close()
+	}
+	return nil
+}
+
+// says is what this host says of itself once a second.
+func (l *hostLog) say(host netip.Addr, p jetstream.Presence) {
+	if l.conn.IsConnected() {
+		_ = jetstream.SayPresence(l.conn, l.identity.Directory.Cluster, host, p) // the next one is as good
+	}
+}
+
+// lateLog is a log that is opened later.
+type lateLog struct {
+	opened chan struct{} // closed when log is set
+	log    log.Log
+}
+
+func (l *lateLog) open(opened log.Log) {
+	l.log = opened
+	close(l.opened)
+}
+
+var errNotOpen = errors.New("the log is not open yet")
+
+func (l *lateLog) wait(ctx context.Context) error {
+	select {
+	case <-l.opened:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(errNotOpen, ctx.Err())
+	}
+}
+
+// Head implements log.Log.
+func (l *lateLog) Head(ctx context.Context) (log.Head, error) {
+	if err := l.wait(ctx); err != nil {
+		return log.Head{}, err
+	}
+	return l.log.Head(ctx)
+}
+
+// LastOf implements log.Log.
+func (l *lateLog) LastOf(ctx context.Context, entity string) (uint64, error) {
+	if err := l.wait(ctx); err != nil {
+		return 0, err
+	}
+	return l.log.LastOf(ctx, entity)
+}
+
+// Append implements log.Log.
+func (l *lateLog) Append(ctx context.Context, fact log.Fact, last uint64) (uint64, error) {
+	if err := l.wait(ctx); err != nil {
+		return 0, err
+	}
+	return l.log.Append(ctx, fact, last)
+}
+
+// AppendBatch implements log.Log.
+func (l *lateLog) AppendBatch(ctx context.Context, facts []log.Fact, head uint64) (uint64, error) {
+	if err := l.wait(ctx); err != nil {
+		return 0, err
+	}
+	return l.log.AppendBatch(ctx, facts, head)
+}
+
+// Follow implements log.Log.
+func (l *lateLog) Follow(ctx context.Context, after uint64) iter.Seq2[log.Entry, error] {
+	return func(yield func(log.Entry, error) bool) {
+		if err := l.wait(ctx); err != nil {
+			yield(log.Entry{}, err)
+			return
+		}
+		l.log.Follow(ctx, after)(yield)
+	}
+}
+
+// Purge implements log.Log.
+func (l *lateLog) Purge(ctx context.Context, through uint64) error {
+	if err := l.wait(ctx); err != nil {
+		return err
+	}
+	return l.log.Purge(ctx, through)
+}
