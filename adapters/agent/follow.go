@@ -72,7 +72,7 @@ type follower struct {
 func (f follower) follow(ctx context.Context, after uint64) {
 	ahead := make(chan struct{}, followAhead)
 	stuck := make(chan struct{}) // closed in the loop
-	for {
+	for failed := 0; ; failed++ {
 		var failure error
 		for e, err := range f.Log.Follow(ctx, after) {
 			if err != nil {
@@ -86,7 +86,7 @@ func (f follower) follow(ctx context.Context, after uint64) {
 			case <-ctx.Done():
 				return
 			}
-			after = e.Sequence
+			after, failed = e.Sequence, 0
 			f.loop.post(func() {
 				<-ahead
 				f.read(e, stuck)
@@ -95,7 +95,9 @@ func (f follower) follow(ctx context.Context, after uint64) {
 		if ctx.Err() != nil {
 			return
 		}
-		f.Logger.Error("the log cannot be followed", "after", after, "error", failure)
+		if failed%30 == 0 { // twice a minute
+			f.Logger.Error("the log cannot be followed", "after", after, "error", failure)
+		}
 		if errors.Is(failure, log.ErrOtherLog) {
 			f.loop.post(f.replaced)
 			return

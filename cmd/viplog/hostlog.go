@@ -115,7 +115,11 @@ func (l *hostLog) connect(servers []identity.Host) (*nats.Conn, error) {
 	options := append(l.identity.NATSOptions(),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait),
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(pingsOut), nats.Timeout(2*time.Second),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { l.logger.Warn("the log's server is gone", "error", err) }),
+		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
+			if !c.IsClosed() {
+				l.logger.Warn("the log's server is gone", "error", err)
+			}
+		}),
 		nats.ReconnectHandler(func(c *nats.Conn) { l.logger.Info("connected to the log's server", "server", c.ConnectedUrl()) }),
 	)
 	if runs := l.server != nil; runs {
@@ -135,6 +139,11 @@ func (l *hostLog) rank(server string) int {
 	return 1
 }
 
+const (
+	openPatience = 2 * time.Second
+	openPause    = 250 * time.Millisecond
+)
+
 // open opens the log, or makes it if this host is a controller, and tries until it can.
 func (l *hostLog) open(ctx context.Context, servers int) {
 	options := jetstream.Options{
@@ -142,18 +151,18 @@ func (l *hostLog) open(ctx context.Context, servers int) {
 		TrustFeed: l.options.nats == "" || l.options.trustFeed, Logger: l.logger,
 	}
 	for said := 0; ; said++ {
-		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+		bounded, cancel := context.WithTimeout(ctx, openPatience)
 		opened, err := jetstream.Open(bounded, l.conn, options)
 		cancel()
 		if err == nil {
 			l.log.open(opened)
 			return
 		}
-		if said%30 == 0 && ctx.Err() == nil {
-			l.logger.Info("the log cannot be opened yet", "error", err)
+		if said%30 == 10 && ctx.Err() == nil { // servers that start together need some seconds
+			l.logger.Warn("the log cannot be opened yet", "error", err)
 		}
 		select {
-		case <-time.After(time.Second):
+		case <-time.After(openPause):
 		case <-ctx.Done():
 			return
 		}
