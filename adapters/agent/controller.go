@@ -83,10 +83,10 @@ func (c *Controller) run(parent context.Context, s *ledger.State, head log.Head)
 		loop: newLoop(c.config.Now), proposer: newProposer(&c.config.Host),
 	}
 	l.loop.wake = l.act
-	f := follower{
+	f := &follower{
 		Host: &c.config.Host, loop: l.loop, ledger: func() *ledger.State { return l.machine.Ledger },
-		fold: func(e log.Entry) {
-			l.machine.Folded([]log.Entry{e})
+		fold: func(entries []log.Entry) {
+			l.machine.Folded(entries)
 			l.act()
 		},
 		replaced: end,
@@ -97,6 +97,7 @@ func (c *Controller) run(parent context.Context, s *ledger.State, head log.Head)
 	})
 	c.life.Store(l)
 
+	f.attach()
 	var running sync.WaitGroup
 	running.Go(func() { f.follow(ctx, s.Sequence()) })
 	running.Go(func() { l.proposer.run(ctx) })

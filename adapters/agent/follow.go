@@ -13,7 +13,8 @@ import (
 
 const (
 	retryPause  = time.Second // before the log is read again after an error
-	followAhead = 256         // entries that a follower may be ahead of its machine
+	followAhead = 1024        // entries that a follower may be ahead of its machine
+	readAtOnce  = 64          // entries, before the machine looks at what else there is to do
 )
 
 // begin reads the log up to its head and gives the ledger there. It tries until the context ends.
@@ -63,15 +64,21 @@ type follower struct {
 	*Host
 	loop     *loop
 	ledger   func() *ledger.State // the machine's, in the loop
-	fold     func(log.Entry)      // in the loop
+	fold     func([]log.Entry)    // in the loop
 	replaced func()               // the log is another one; in the loop
+
+	ahead chan log.Entry
+	stuck bool // it has met an entry that this program does not know how to read; in the loop
 }
 
-// follow goes on until the context ends, the log is another one, or it holds a fact that this program does not know how to
-// read: then the machine holds what it has. Whatever else keeps the log from being read is said and tried again.
-func (f follower) follow(ctx context.Context, after uint64) {
-	ahead := make(chan struct{}, followAhead)
-	stuck := make(chan struct{}) // closed in the loop
+// attach makes the loop read what follow brings.
+func (f *follower) attach() {
+	f.ahead = make(chan log.Entry, followAhead)
+	f.loop.read = f.read
+}
+
+// follow goes on until the context ends or the log is another one. Whatever else keeps the log from being read is said and tried again.
+func (f *follower) follow(ctx context.Context, after uint64) {
 	for failed := 0; ; failed++ {
 		var failure error
 		for e, err := range f.Log.Follow(ctx, after) {
@@ -80,17 +87,12 @@ func (f follower) follow(ctx context.Context, after uint64) {
 				break
 			}
 			select {
-			case ahead <- struct{}{}:
-			case <-stuck:
-				return
+			case f.ahead <- e:
 			case <-ctx.Done():
 				return
 			}
 			after, failed = e.Sequence, 0
-			f.loop.post(func() {
-				<-ahead
-				f.read(e, stuck)
-			})
+			f.loop.ring()
 		}
 		if ctx.Err() != nil {
 			return
@@ -108,19 +110,44 @@ func (f follower) follow(ctx context.Context, after uint64) {
 	}
 }
 
-// read folds an entry, unless it or one before it needs newer rules.
-func (f follower) read(e log.Entry, stuck chan struct{}) {
-	s := f.ledger()
-	if s.Sequence()+1 != e.Sequence {
-		return
+// read folds some of the entries that wait.
+func (f *follower) read() (more bool) {
+	var batch []log.Entry
+	next := f.ledger().Sequence() + 1
+	for len(batch) < readAtOnce && !f.stuck {
+		e, waits := f.waiting()
+		if !waits {
+			break
+		}
+		if e.Sequence == next && f.readable(e) { // an earlier one was read by begin
+			batch = append(batch, e)
+			next++
+		}
 	}
-	if err := s.Readable(e); err != nil {
+	if len(batch) > 0 {
+		f.fold(batch)
+	}
+	return len(batch) == readAtOnce
+}
+
+func (f *follower) waiting() (e log.Entry, waits bool) {
+	select {
+	case e = <-f.ahead:
+		return e, true
+	default:
+		return e, false
+	}
+}
+
+// readable tells whether this program knows how to read an entry. If not the machine holds what it has.
+func (f *follower) readable(e log.Entry) bool {
+	err := f.ledger().Readable(e)
+	if err != nil {
+		f.stuck = true
 		f.Logger.Error("the log is not read any further", "sequence", e.Sequence, "error", err)
 		f.tell(trace.Note{Kind: trace.Refused, Sequence: e.Sequence, Text: err.Error()})
-		close(stuck)
-		return
 	}
-	f.fold(e)
+	return err == nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {

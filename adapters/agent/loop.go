@@ -9,19 +9,21 @@ import (
 	"viplog/core/lease"
 )
 
-// loop does what is posted, in its order, and wakes its machine when that is due. All of it happens in run's goroutine.
+// loop does what is posted, in its order, wakes its machine when that is due, and when there is nothing of that to do reads on in the
+// log: whatever comes in there, leases are renewed in time. All of it happens in run's goroutine.
 type loop struct {
 	now  func() lease.Instant
 	due  lease.Instant // of the loop's goroutine
 	wake func()
+	read func() (more bool) // reads some entries, if there are; nil: there is no log
 
 	mu     sync.Mutex
 	posted []func()
-	bell   chan struct{} // something was posted
+	bell   chan struct{} // something was posted, or is to be read
 }
 
 func newLoop(now func() lease.Instant) *loop {
-	return &loop{now: now, due: lease.Never, bell: make(chan struct{}, 1)}
+	return &loop{now: now, due: lease.Never, bell: make(chan struct{}, 1), read: func() bool { return false }}
 }
 
 // maxPosted bounds the messages and frames that wait for a process that does not get to run: a socket's buffer.
@@ -80,6 +82,9 @@ func (l *loop) run(ctx context.Context) {
 		if l.due <= now {
 			l.due = lease.Never
 			l.wake()
+			continue
+		}
+		if l.read() {
 			continue
 		}
 		wait := time.Hour

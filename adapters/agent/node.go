@@ -161,9 +161,9 @@ func (n *Node) run(parent context.Context, s *ledger.State, head log.Head, disk 
 	l.loop.wake = func() { l.step(node.Woken{}) }
 	l.saver = newSaver(&n.config.Host, n.path, func(node.Disk) {})
 	l.digester = newDigester(func(d lease.Digest) { l.loop.post(func() { l.step(node.Digested{Digest: d}) }) })
-	f := follower{
+	f := &follower{
 		Host: &n.config.Host, loop: l.loop, ledger: l.machine.Ledger,
-		fold:     func(e log.Entry) { l.step(node.Folded{Entries: []log.Entry{e}}) },
+		fold:     func(entries []log.Entry) { l.step(node.Folded{Entries: entries}) },
 		replaced: func() { l.step(node.LogReplaced{}); end() },
 	}
 
@@ -176,6 +176,7 @@ func (n *Node) run(parent context.Context, s *ledger.State, head log.Head, disk 
 	n.life.Store(l)
 	n.mu.Unlock()
 
+	f.attach()
 	var running sync.WaitGroup
 	running.Go(func() { f.follow(ctx, s.Sequence()) })
 	running.Go(func() { l.proposer.run(ctx) })

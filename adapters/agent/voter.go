@@ -137,9 +137,9 @@ func (v *Voter) run(parent context.Context, s *ledger.State, head log.Head) {
 		})
 	})
 	l.digester = newDigester(func(d lease.Digest) { l.loop.post(func() { l.perform(l.machine.Digested(l.Now(), d)) }) })
-	f := follower{
+	f := &follower{
 		Host: &v.config.Host, loop: l.loop, ledger: func() *ledger.State { return l.machine.Ledger },
-		fold:     func(e log.Entry) { l.perform(l.machine.Folded(l.Now(), []log.Entry{e})) },
+		fold:     func(entries []log.Entry) { l.perform(l.machine.Folded(l.Now(), entries)) },
 		replaced: end,
 	}
 	l.loop.post(func() { l.perform(l.machine.Wake(l.Now())) })
@@ -148,6 +148,7 @@ func (v *Voter) run(parent context.Context, s *ledger.State, head log.Head) {
 	}
 	v.life.Store(l)
 
+	f.attach()
 	var running sync.WaitGroup
 	running.Go(func() { f.follow(ctx, s.Sequence()) })
 	running.Go(func() { l.saver.run(ctx) })

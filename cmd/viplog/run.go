@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -120,7 +121,9 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 	if flags.onStop != stopHandsOver && flags.onStop != stopKeeps {
 		return exitError{2, fmt.Errorf("--on-stop %q is unknown; use %s or %s", flags.onStop, stopHandsOver, stopKeeps)}
 	}
-	logger, err := newLogger(std, flags.logFormat)
+	lines := newLogWriter(std.err)
+	defer lines.close()
+	logger, err := newLogger(lines, flags.logFormat)
 	if err != nil {
 		return exitError{2, err}
 	}
@@ -202,12 +205,12 @@ func (a *hostAgents) goOn(ctx context.Context) (err error) {
 	return err
 }
 
-func newLogger(std streams, format string) (*slog.Logger, error) {
+func newLogger(to io.Writer, format string) (*slog.Logger, error) {
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(std.err, nil)), nil
+		return slog.New(slog.NewJSONHandler(to, nil)), nil
 	case "text":
-		return slog.New(slog.NewTextHandler(std.err, nil)), nil
+		return slog.New(slog.NewTextHandler(to, nil)), nil
 	}
 	return nil, fmt.Errorf("--log %q is unknown; use json or text", format)
 }
