@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -71,12 +72,8 @@ const niceness = -15
 
 // raisePriority raises that of all threads; those made later take it from the one that makes them.
 func raisePriority(logger *slog.Logger) {
-	threads, err := os.ReadDir("/proc/self/task")
-	for _, thread := range threads {
-		id, parseErr := strconv.Atoi(thread.Name())
-		if parseErr != nil {
-			continue
-		}
+	threads, err := threadsOfProcess()
+	for _, id := range threads {
 		if setErr := unix.Setpriority(unix.PRIO_PROCESS, id, niceness); setErr != nil && !errors.Is(setErr, unix.ESRCH) {
 			err = setErr
 		}
@@ -84,6 +81,32 @@ func raisePriority(logger *slog.Logger) {
 	if err != nil {
 		logger.Warn("the scheduling priority is as usual: CAP_SYS_NICE is missing; on a busy host nodes may be taken for dead", "error", err)
 	}
+}
+
+// threadsOfProcess are the ids of its threads, in its own process namespace, which need not be that of /proc.
+func threadsOfProcess() (ids []int, err error) {
+	files, err := filepath.Glob("/proc/self/task/*/status")
+	for _, file := range files {
+		status, readErr := os.ReadFile(file)
+		if readErr != nil {
+			continue // it has ended
+		}
+		for line := range strings.Lines(string(status)) {
+			all, found := strings.CutPrefix(line, "NSpid:")
+			if !found {
+				continue
+			}
+			inner := strings.Fields(all)
+			id, parseErr := strconv.Atoi(inner[len(inner)-1])
+			if parseErr == nil {
+				ids = append(ids, id)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		err = errors.Join(errors.New("/proc/self/task lists no thread"), err)
+	}
+	return ids, err
 }
 
 // notifySystemd says that the process is ready, and again and again that it goes on, where systemd asks for that.
