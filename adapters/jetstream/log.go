@@ -51,6 +51,8 @@ var _ log.Log = (*Log)(nil)
 var (
 	// ErrNoLog marks a cluster without a stream.
 	ErrNoLog = errors.New("jetstream: no such log")
+	// ErrForbidden marks an append that the connection's user has no right to.
+	ErrForbidden = errors.New("jetstream: this user may not append that")
 	// ErrUnfit marks a stream whose settings break a promise of the log.
 	ErrUnfit = errors.New("jetstream: the stream is not fit to be a log")
 )
@@ -86,7 +88,7 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Log, error) {
 		if !o.Create {
 			return nil, fmt.Errorf("%w: %s", ErrNoLog, o.Cluster)
 		}
-		stream, err = js.CreateStream(ctx, l.config(o))
+		stream, err = l.create(ctx, o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: open %s: %w", l.stream, err)
@@ -95,6 +97,15 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Log, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// create makes the stream. Of those who try at one time one makes it, and the others take that.
+func (l *Log) create(ctx context.Context, o Options) (jetstream.Stream, error) {
+	stream, err := l.js.CreateStream(ctx, l.config(o))
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return l.js.Stream(ctx, l.stream)
+	}
+	return stream, err
 }
 
 func (l *Log) config(o Options) jetstream.StreamConfig {
@@ -128,6 +139,8 @@ func (l *Log) fit(c jetstream.StreamConfig) error {
 	fault(c.Storage != jetstream.FileStorage, "it is not in files")
 	fault(c.Retention != jetstream.LimitsPolicy, "it drops what was read")
 	fault(c.MaxMsgs > 0 || c.MaxBytes > 0 && c.Discard == jetstream.DiscardOld || c.MaxAge > 0 || c.MaxMsgsPerSubject > 0, "it drops old entries")
+	fault(c.AllowMsgTTL || c.AllowRollup || c.AllowMsgSchedules || c.AllowMsgCounter, "a writer can drop or make entries by headers")
+	fault(c.SubjectTransform != nil || c.Mirror != nil || len(c.Sources) > 0, "its entries come from other subjects")
 	fault(!c.AllowDirect, "it has no direct get")
 	fault(!c.AllowAtomicPublish, "it has no atomic batches")
 	fault(c.RePublish == nil || c.RePublish.Destination != feedSubjects(l.cluster) || c.RePublish.HeadersOnly, "it has no feed")
