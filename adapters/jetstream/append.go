@@ -18,6 +18,8 @@ import (
 
 // Codes of the server's API that nats.go does not name.
 const (
+	codeNoPeers          jetstream.ErrorCode = 10005
+	codeNotAvailable     jetstream.ErrorCode = 10008
 	codeMessageTooLarge  jetstream.ErrorCode = 10054
 	codeWrongLast        jetstream.ErrorCode = 10071
 	codeWrongLastPending jetstream.ErrorCode = 10164 // of a replicated stream, with another append under way
@@ -181,10 +183,10 @@ func (l *Log) settle(ctx context.Context, a attempt) (uint64, error) {
 		if err == nil {
 			return sequence, nil
 		}
-		if err := l.forbidden(a.subjects); err != nil {
-			return 0, fmt.Errorf("jetstream: %s: %w", a.what, err)
-		}
 		refused, final := refusal(err)
+		if denied := l.forbidden(a.subjects); denied != nil {
+			refused, final = true, denied
+		}
 		if final != nil && (open || errors.Is(final, nats.ErrConnectionClosed)) {
 			return 0, fmt.Errorf("jetstream: %s: %w: %w", a.what, log.ErrUnknown, final)
 		}
@@ -219,6 +221,15 @@ func (l *Log) once(ctx context.Context, a attempt) (uint64, error) {
 	if l.loseRequest.CompareAndSwap(true, false) {
 		return 0, context.DeadlineExceeded
 	}
+	go func() { // an append that is forbidden has no answer
+		for ctx.Err() == nil && l.forbidden(a.subjects) == nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(askAgain / 2):
+			}
+		}
+		cancel()
+	}()
 	sequence, err := a.send(ctx)
 	if l.loseAck.CompareAndSwap(true, false) {
 		return 0, context.DeadlineExceeded
@@ -229,14 +240,10 @@ func (l *Log) once(ctx context.Context, a attempt) (uint64, error) {
 // forbidden tells that the server refused the user one of the subjects. It says so beside the answers, of which there is none then,
 // and stores nothing; of a batch neither. What it said before the connection was made anew is forgotten.
 func (l *Log) forbidden(subjects []string) error {
-	if l.nc == nil {
+	if l.nc == nil || !l.denied() {
 		return nil
 	}
-	said := l.nc.LastError()
-	if !errors.Is(said, nats.ErrPermissionViolation) {
-		return nil
-	}
-	text := strings.ToLower(said.Error())
+	text := strings.ToLower(l.nc.LastError().Error())
 	for _, subject := range subjects {
 		if strings.Contains(text, fmt.Sprintf("publish to %q", strings.ToLower(subject))) {
 			return fmt.Errorf("%w: %s", ErrForbidden, subject)
