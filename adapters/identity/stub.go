@@ -60,4 +60,11 @@ func Read(folder string) (*Identity, error) {
 func (i *Identity) ClientTLS() *tls.Config     { return nil }
 func (i *Identity) ServerTLS() *tls.Config     { return nil }
 func (i *Identity) NATSOptions() []nats.Option { return nil }
-func (i *Identity) Servers() []string          { return nil }
+func (i *Identity) Servers() (all []string) {
+	for _, h := range i.Directory.Hosts {
+		if h.Controller {
+			all = append(all, "nats://"+h.NATS.String())
+		}
+	}
+	return all
+}

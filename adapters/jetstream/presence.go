@@ -17,23 +17,20 @@ type Presence struct {
 	Voter string `json:"voter,omitempty"` // the id of its voter; "" for none
 }
 
-func presenceSubject(cluster string, host netip.Addr) string {
-	return "viplog." + cluster + ".presence." + event.EscapeToken(host.String())
-}
-
 // SayPresence says it once. It does not wait for anybody.
 func SayPresence(nc *nats.Conn, cluster string, host netip.Addr, p Presence) error {
 	data, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("jetstream: presence of %s: %w", host, err)
 	}
-	return nc.Publish(presenceSubject(event.EscapeToken(cluster), host), data)
+	return nc.Publish(PresenceSubject(cluster, host), data)
 }
 
 // HearPresences calls back with what hosts say of themselves, one at a time, until stop is called.
 func HearPresences(nc *nats.Conn, cluster string, heard func(netip.Addr, Presence)) (stop func(), err error) {
-	prefix := "viplog." + event.EscapeToken(cluster) + ".presence."
-	subscription, err := nc.Subscribe(prefix+"*", func(m *nats.Msg) {
+	all := PresenceSubjects(cluster)
+	prefix := strings.TrimSuffix(all, ">")
+	subscription, err := nc.Subscribe(all, func(m *nats.Msg) {
 		name, err := event.UnescapeToken(strings.TrimPrefix(m.Subject, prefix))
 		if err != nil {
 			return

@@ -82,7 +82,7 @@ func (l *hostLog) serverOptions(servers []identity.Host) jetstream.ServerOptions
 	self := l.identity.Self
 	o := jetstream.ServerOptions{
 		Store: filepath.Join(l.options.data, "log"), Name: self.Address.String(), Logger: l.logger,
-		Host: self.NATS.Addr().String(), Port: int(self.NATS.Port()),
+		Host: self.NATS.Addr().String(), Port: int(self.NATS.Port()), AllowAnonymous: true,
 	}
 	if len(servers) > 1 {
 		o.Cluster = &jetstream.ServerCluster{
