@@ -206,7 +206,7 @@ func TestPlannedMovesLoseNoRequest(t *testing.T) {
 		do   func(*lab.ClusterHost)
 		then func(*lab.ClusterHost)
 	}{
-		{"a drain", func(h *lab.ClusterHost) { n.Run("drain", h.Name, "--yes") }, func(h *lab.ClusterHost) { n.Run("undrain", h.Name, "--yes") }},
+		{"a drain", func(h *lab.ClusterHost) { n.Run("drain", h.Name) }, func(h *lab.ClusterHost) { n.Run("undrain", h.Name) }},
 		{"SIGTERM", func(h *lab.ClusterHost) {
 			h.Viplog.Terminate()
 			if err := h.Viplog.Wait(20 * time.Second); err != nil {
