@@ -8,7 +8,7 @@
 // or a line for which there was no connection, is lost too, and counted as unsent besides.
 //
 // A request is answered late when somebody kept it: TCP sends again (after 0.2, 0.4, 0.8 s …), and Linux keeps what it sends to an
-// address that it cannot resolve for three seconds. The same keeps requests for less than Timeout, so that they are answered in time; the silence
+// address that it cannot resolve for three seconds, the newest 280 datagrams of it (unres_qlen_bytes; measured on Linux 6.18). The same keeps requests for less than Timeout, so that they are answered in time; the silence
 // shows that, and the latency.
 //
 // # Outages

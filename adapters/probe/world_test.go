@@ -92,15 +92,21 @@ func probingFrom(t *testing.T, h *lab.Host, o Options) *running {
 	return r
 }
 
-// end interrupts the probe and gives what it found.
-func (r *running) end() Result {
+// whole waits for the probe's own end, and gives what it found.
+func (r *running) whole() Result {
 	r.t.Helper()
-	r.stop()
 	result, ok := <-r.result
 	if !ok {
 		r.t.FailNow()
 	}
 	return result
+}
+
+// end interrupts the probe and gives what it found.
+func (r *running) end() Result {
+	r.t.Helper()
+	r.stop()
+	return r.whole()
 }
 
 func (r Result) stream(t *testing.T, name string) Stream {
