@@ -31,7 +31,7 @@ const retryWait = 50 * time.Millisecond
 type attempt struct {
 	what     string
 	subjects []string
-	send func(ctx context.Context) (uint64, error)
+	send     func(ctx context.Context) (uint64, error)
 	// find gives the sequence if it is stored, ErrConflict if it never can be, 0 if it still may.
 	find func(ctx context.Context) (uint64, error)
 }
@@ -122,8 +122,8 @@ func (l *Log) AppendBatch(ctx context.Context, facts []log.Fact, head uint64) (u
 	return l.settle(ctx, attempt{
 		what:     fmt.Sprintf("batch of %d", len(facts)),
 		subjects: subjects,
-		send: func(ctx context.Context) (uint64, error) { return l.sendBatch(ctx, facts, head) },
-		find: func(ctx context.Context) (uint64, error) { return l.findBatch(ctx, facts, head) },
+		send:     func(ctx context.Context) (uint64, error) { return l.sendBatch(ctx, facts, head) },
+		find:     func(ctx context.Context) (uint64, error) { return l.findBatch(ctx, facts, head) },
 	})
 }
 
@@ -138,7 +138,7 @@ func (l *Log) sendBatch(ctx context.Context, facts []log.Fact, head uint64) (uin
 	}
 	messages[0].Header.Set(jetstream.ExpectedStreamHeader, l.stream)
 	messages[0].Header.Set(jetstream.ExpectedLastSeqHeader, strconv.FormatUint(head, 10))
-	ack, err := jetstreamext.PublishMsgBatch(ctx, l.js, messages)
+	ack, err := jetstreamext.PublishMsgBatch(ctx, l.js, messages, jetstreamext.BatchFlowControl{AckFirst: true, AckTimeout: l.patience})
 	if err != nil {
 		return 0, err
 	}

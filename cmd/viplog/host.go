@@ -10,13 +10,11 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
 	"go.uber.org/fx"
 
 	"viplog/adapters/agent"
@@ -188,10 +186,6 @@ func (a *hostAgents) makeAgents() (err error) {
 }
 
 func (a *hostAgents) nodeIdentity() (node.Identity, error) {
-	key, err := nkeys.Encode(nkeys.PrefixByteUser, a.identity.Self.Key)
-	if err != nil {
-		return node.Identity{}, err
-	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return node.Identity{}, fmt.Errorf("the kernel's boot id: %w", err)
@@ -208,7 +202,7 @@ func (a *hostAgents) nodeIdentity() (node.Identity, error) {
 		}
 	}
 	return node.Identity{
-		Address: a.identity.Self.Address, Name: name, MachineID: strings.TrimSpace(string(machine)), Key: string(key),
+		Address: a.identity.Self.Address, Name: name, MachineID: strings.TrimSpace(string(machine)), Key: a.identity.Nkey(),
 		Rules: ledger.RulesKnown, Boot: strings.TrimSpace(string(boot)), Start: rand.Text(),
 	}, nil
 }
@@ -218,12 +212,12 @@ func (a *hostAgents) wanted(s *ledger.State) (all []ledger.Voter) {
 	cluster, _ := s.Cluster()
 	members, _ := s.Voters()
 	for _, host := range control.VoterHosts(cluster, s.Settings()) {
-		i := slices.IndexFunc(a.identity.Directory.Hosts, func(h identity.Host) bool { return h.Address == host && h.Voter })
-		if i < 0 {
+		known, is := a.identity.Directory.Host(host)
+		if !is || !known.Voter {
 			continue
 		}
 		if id := a.present.voter(host); id != "" {
-			all = append(all, ledger.Voter{ID: id, Address: host, Key: a.identity.Directory.Hosts[i].Key})
+			all = append(all, ledger.Voter{ID: id, Address: host, Key: known.Key})
 			continue
 		}
 		for _, m := range members {
@@ -308,7 +302,9 @@ func (w wireHandler) Sent(f node.Frame, err error) {
 }
 
 // Troubled implements l2.Handler.
-func (w wireHandler) Troubled(err error) { w.logger.Warn("an interface cannot be served as it should be", "error", err) }
+func (w wireHandler) Troubled(err error) {
+	w.logger.Warn("an interface cannot be served as it should be", "error", err)
+}
 
 func logNote(logger *slog.Logger, n trace.Note) {
 	attributes := make([]any, 0, 8)

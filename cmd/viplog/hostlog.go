@@ -40,59 +40,27 @@ func newHostLog(i *identity.Identity, options hostOptions, logger *slog.Logger, 
 	return &hostLog{identity: i, options: options, logger: logger, cancel: func() {}, log: lateLog{opened: make(chan struct{})}}
 }
 
-// natsHosts are the controllers that run the log's servers: three, if there are as many, else the first.
-func natsHosts(d identity.Directory) (all []identity.Host) {
-	for _, h := range d.Hosts {
-		if h.Controller {
-			all = append(all, h)
-		}
-	}
-	const most = 3
-	if len(all) < most {
-		return all[:min(1, len(all))]
-	}
-	return all[:most]
-}
-
 func (l *hostLog) start(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
 			_ = l.stop(ctx)
 		}
 	}()
-	servers := natsHosts(l.identity.Directory)
-	runsOne := l.options.roles.controller && l.options.nats == "" &&
-		slices.ContainsFunc(servers, func(h identity.Host) bool { return h.Address == l.identity.Self.Address })
-	if runsOne {
-		if l.server, err = jetstream.StartServer(l.serverOptions(servers)); err != nil {
+	if l.options.roles.controller && l.options.nats == "" {
+		o := natsServer(l.identity, filepath.Join(l.options.data, "log"))
+		o.Logger = l.logger
+		if l.server, err = jetstream.StartServer(o); err != nil {
 			return err
 		}
 		l.logger.Info("a NATS server of the log runs here", "clients", l.server.URL())
 	}
-	if l.conn, err = l.connect(servers); err != nil {
+	if l.conn, err = l.connect(); err != nil {
 		return err
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.cancel = cancel
-	l.running.Go(func() { l.open(run, len(servers)) })
+	l.running.Go(func() { l.open(run) })
 	return nil
-}
-
-func (l *hostLog) serverOptions(servers []identity.Host) jetstream.ServerOptions {
-	self := l.identity.Self
-	o := jetstream.ServerOptions{
-		Store: filepath.Join(l.options.data, "log"), Name: self.Address.String(), Logger: l.logger,
-		Host: self.NATS.Addr().String(), Port: int(self.NATS.Port()), AllowAnonymous: true,
-	}
-	if len(servers) > 1 {
-		o.Cluster = &jetstream.ServerCluster{
-			Name: l.identity.Directory.Cluster, Host: self.Routes.Addr().String(), Port: int(self.Routes.Port()),
-		}
-		for _, h := range servers {
-			o.Cluster.Routes = append(o.Cluster.Routes, "nats://"+h.Routes.String())
-		}
-	}
-	return o
 }
 
 // How soon a connection that has died is given up: a server that lost its power says nothing.
@@ -103,14 +71,14 @@ const (
 )
 
 // connect goes to the servers of the log, this host's first. It is a connection also if none answers yet.
-func (l *hostLog) connect(servers []identity.Host) (*nats.Conn, error) {
+func (l *hostLog) connect() (*nats.Conn, error) {
 	where := []string{l.options.nats}
 	if l.options.nats == "" {
-		where = nil
-		for _, h := range servers {
-			where = append(where, "nats://"+h.NATS.String())
-		}
-		slices.SortStableFunc(where, func(a, b string) int { return l.rank(a) - l.rank(b) })
+		where = l.identity.Servers()
+	}
+	if l.server != nil {
+		own := slices.Index(where, l.server.URL())
+		where[0], where[max(0, own)] = where[max(0, own)], where[0]
 	}
 	options := append(l.identity.NATSOptions(),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait),
@@ -122,7 +90,7 @@ func (l *hostLog) connect(servers []identity.Host) (*nats.Conn, error) {
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) { l.logger.Info("connected to the log's server", "server", c.ConnectedUrl()) }),
 	)
-	if runs := l.server != nil; runs {
+	if l.server != nil {
 		options = append(options, nats.DontRandomize())
 	}
 	conn, err := nats.Connect(strings.Join(where, ","), options...)
@@ -132,22 +100,15 @@ func (l *hostLog) connect(servers []identity.Host) (*nats.Conn, error) {
 	return conn, nil
 }
 
-func (l *hostLog) rank(server string) int {
-	if server == "nats://"+l.identity.Self.NATS.String() {
-		return 0
-	}
-	return 1
-}
-
 const (
 	openPatience = 2 * time.Second
 	openPause    = 250 * time.Millisecond
 )
 
 // open opens the log, or makes it if this host is a controller, and tries until it can.
-func (l *hostLog) open(ctx context.Context, servers int) {
+func (l *hostLog) open(ctx context.Context) {
 	options := jetstream.Options{
-		Cluster: l.identity.Directory.Cluster, Create: l.options.roles.controller, Replicas: servers,
+		Cluster: l.identity.Directory.Cluster, Create: l.options.roles.controller, Replicas: natsReplicas(l.identity.Directory),
 		TrustFeed: l.options.nats == "" || l.options.trustFeed, Logger: l.logger,
 	}
 	for said := 0; ; said++ {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -156,28 +155,18 @@ func (m *hostMail) send(to netip.Addr, message any) {
 		m.deliver(message)
 		return
 	}
-	if key := m.keyOf(to); key != nil {
-		_ = m.conn.Send(key, message) // counted
+	if h, known := m.identity.Directory.Host(to); known {
+		_ = m.conn.Send(h.Key, message) // counted
 	}
 }
 
 // answer sends a voter's answer to a node.
 func (m *hostMail) answer(to netip.Addr, a lease.Answer) { m.send(to, a) }
 
-func (m *hostMail) keyOf(host netip.Addr) ed25519.PublicKey {
-	for _, h := range m.identity.Directory.Hosts {
-		if h.Address == host {
-			return h.Key
-		}
-	}
-	return nil
-}
-
 // say sends a voter's word to hosts and to all controllers.
 func (m *hostMail) say(others []netip.Addr, w lease.Word) {
 	for _, h := range m.identity.Directory.Hosts {
-		isSelf := bytes.Equal(h.Key, m.identity.Self.Key)
-		if h.Controller || !isSelf && slices.Contains(others, h.Address) {
+		if h.Controller || slices.Contains(others, h.Address) { // a voter's own host is none of the others
 			m.send(h.Address, w)
 		}
 	}

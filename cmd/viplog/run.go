@@ -66,7 +66,9 @@ func newNode(std streams) *cobra.Command {
 			"busy host from being taken for dead.",
 		Example: "  viplog node --identity /etc/viplog --node-name lb-1",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runHost(cmd, std, &flags, []string{roleNode, roleVoter}) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runHost(cmd, std, &flags, []string{identity.RoleNode, identity.RoleVoter})
+		},
 	}
 	flags.add(cmd)
 	return cmd
@@ -81,19 +83,15 @@ func newController(std streams) *cobra.Command {
 			"the first three run NATS servers, which hold the log together; any other NATS is named by --nats.",
 		Example: "  viplog controller --identity /etc/viplog --cluster cluster.yaml --services /etc/viplog/services",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runHost(cmd, std, &flags, []string{roleController}) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runHost(cmd, std, &flags, []string{identity.RoleController})
+		},
 	}
 	flags.add(cmd)
 	return cmd
 }
 
-const (
-	roleNode       = "node"
-	roleController = "controller"
-	roleVoter      = "voter"
-)
-
-var allRoles = []string{roleNode, roleController, roleVoter}
+var allRoles = []string{identity.RoleNode, identity.RoleController, identity.RoleVoter}
 
 func (f *hostFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.config, "config", "", "file of flags, as YAML: those on the command line come first")
@@ -169,9 +167,9 @@ func rolesOf(who *identity.Identity, wanted []string) (hostRoles, error) {
 		}
 	}
 	wants := func(role string) bool { return len(wanted) == 0 || slices.Contains(wanted, role) }
-	roles := hostRoles{node: has.node && wants(roleNode), controller: has.controller && wants(roleController)}
+	roles := hostRoles{node: has.node && wants(identity.RoleNode), controller: has.controller && wants(identity.RoleController)}
 	// A controller by itself votes where no node of the host does.
-	roles.voter = has.voter && (wants(roleVoter) || roles.controller && !has.node)
+	roles.voter = has.voter && (wants(identity.RoleVoter) || roles.controller && !has.node)
 	if roles == (hostRoles{}) {
 		return roles, fmt.Errorf("host %s has the roles %s, and none of %s", self.Address, has, strings.Join(wanted, ", "))
 	}
