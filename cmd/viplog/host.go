@@ -49,7 +49,6 @@ type hostOptions struct {
 	data      string
 	nodeName  string
 	keep      bool // at a stop addresses are kept for the process that follows
-	cluster   string
 	services  string
 	nats      string // "" for the controllers' own servers
 	trustFeed bool

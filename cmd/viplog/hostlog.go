@@ -88,6 +88,7 @@ func (l *hostLog) connect() (*nats.Conn, error) {
 				l.logger.Warn("the log's server is gone", "error", err)
 			}
 		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.logger.Warn("the log's server refuses", "error", err) }),
 		nats.ReconnectHandler(func(c *nats.Conn) { l.logger.Info("connected to the log's server", "server", c.ConnectedUrl()) }),
 	)
 	if l.server != nil {

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
-	"viplog/adapters/clusterfile"
 	"viplog/adapters/identity"
 	"viplog/adapters/manifest"
 	"viplog/adapters/replica"
@@ -16,8 +14,8 @@ import (
 	"viplog/core/ledger"
 )
 
-// hostSources bring a controller's files into the log: the cluster file, and a folder of Service manifests. Several controllers may
-// have the same ones; what one has appended the others find there.
+// hostSources bring what a controller's folder of Service manifests shows into the log. Several controllers may have the same folder; what one
+// has appended the others find there. The cluster file is an operator's: `viplog apply`.
 type hostSources struct {
 	options hostOptions
 	source  string
@@ -35,13 +33,8 @@ func newHostSources(i *identity.Identity, options hostOptions, logger *slog.Logg
 }
 
 func (s *hostSources) start(ctx context.Context) error {
-	if !s.options.roles.controller || s.options.cluster == "" && s.options.services == "" {
+	if !s.options.roles.controller || s.options.services == "" {
 		return nil
-	}
-	if s.options.cluster != "" {
-		if _, err := s.readCluster(); err != nil {
-			return err
-		}
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
@@ -65,14 +58,6 @@ func (s *hostSources) stop(context.Context) error {
 	return nil
 }
 
-func (s *hostSources) readCluster() (*clusterfile.File, error) {
-	data, err := os.ReadFile(s.options.cluster)
-	if err != nil {
-		return nil, err
-	}
-	return clusterfile.Parse(s.options.cluster, data)
-}
-
 // run follows the log and brings it what files show, until the context ends or the log cannot be followed.
 func (s *hostSources) run(parent context.Context) error {
 	ctx, cancel := context.WithCancel(parent)
@@ -92,60 +77,14 @@ func (s *hostSources) run(parent context.Context) error {
 		cancel()
 		return err
 	}
-	running.Go(func() { s.followCluster(ctx, r) })
 	running.Go(func() { s.followServices(ctx, r) })
 	<-ctx.Done()
 	running.Wait()
 	return ended
 }
 
-// lookAgain is how often the cluster file is read.
-const lookAgain = 2 * time.Second
-
-// followCluster applies the cluster file, and again whenever it has changed.
-func (s *hostSources) followCluster(ctx context.Context, r *replica.Replica) {
-	if s.options.cluster == "" {
-		return
-	}
-	var last string
-	for {
-		data, err := os.ReadFile(s.options.cluster)
-		if err != nil {
-			s.logger.Warn("the cluster file cannot be read", "error", err)
-		} else if string(data) != last {
-			if err := s.applyCluster(ctx, r, data); err != nil {
-				s.logger.Error("the cluster file is not applied", "error", err)
-			}
-			last = string(data)
-		}
-		select {
-		case <-time.After(lookAgain):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (s *hostSources) applyCluster(ctx context.Context, r *replica.Replica, data []byte) error {
-	file, err := clusterfile.Parse(s.options.cluster, data)
-	if err != nil {
-		return err
-	}
-	if file.Notice != "" {
-		s.logger.Warn(file.Notice)
-		return nil
-	}
-	return s.submit(ctx, r, func(state *ledger.State) ([]event.Event, error) {
-		facts, refused := control.ClusterFacts(state, clusterOf(file))
-		return facts, refusals(file, refused)
-	})
-}
-
 // followServices applies the manifests in the folder, and again whenever they have changed.
 func (s *hostSources) followServices(ctx context.Context, r *replica.Replica) {
-	if s.options.services == "" {
-		return
-	}
 	err := manifest.Watch(ctx, s.options.services, func(read manifest.Manifests, err error) {
 		if err != nil {
 			s.logger.Error("manifests cannot be read; what was read before stays", "error", err)

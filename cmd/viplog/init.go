@@ -17,6 +17,7 @@ import (
 	"viplog/adapters/clusterfile"
 	"viplog/adapters/identity"
 	"viplog/adapters/jetstream"
+	"viplog/core/control"
 	"viplog/core/event"
 )
 
@@ -197,7 +198,7 @@ func hostsOf(file *clusterfile.File) []identity.HostRequest {
 			announces = event.RoleLoadBalancer
 		}
 	}
-	voters := wantedVoters(file.Cluster, file.Settings)
+	voters := control.VoterHosts(file.Cluster, file.Settings)
 	var all []identity.HostRequest
 	add := func(h identity.HostRequest) {
 		i := slices.IndexFunc(all, func(o identity.HostRequest) bool { return o.Address == h.Address })

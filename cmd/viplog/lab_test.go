@@ -274,8 +274,8 @@ func (n *lan) leased(h *lab.ClusterHost, times int, within time.Duration) {
 func TestTwoClustersThatUseOneAddressBothReportIt(t *testing.T) {
 	l := lab.New(t)
 	s := l.Switch("switch")
-	a := l.NewCluster(s, lab.ClusterOptions{Name: "one", Nodes: 2})
-	b := l.NewCluster(s, lab.ClusterOptions{Name: "two", Nodes: 2, First: 21})
+	a := l.NewCluster(s, lab.ClusterOptions{Name: "one", Nodes: 3})
+	b := l.NewCluster(s, lab.ClusterOptions{Name: "two", Nodes: 3, First: 21})
 	for _, c := range []*lab.Cluster{a, b} {
 		c.Services(1)
 		c.Start()
@@ -299,7 +299,7 @@ func TestTwoClustersThatUseOneAddressBothReportIt(t *testing.T) {
 // An address whose owner's interface is switched off moves, although the host is well otherwise (defect 6); and an IPv6 address is
 // answered for after its owner's link was down (defect 1), also where the interface has another MAC by then (defect 8).
 func TestLinksThatChange(t *testing.T) {
-	n := newLAN(t, 2, lab.ClusterOptions{Nodes: 2, IPv6: true})
+	n := newLAN(t, 2, lab.ClusterOptions{Nodes: 3, IPv6: true})
 	i := slices.IndexFunc(n.vips, netip.Addr.Is6)
 	vip := n.vips[i]
 	owner := n.answering(vip, 5*time.Second, nil)

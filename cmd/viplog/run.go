@@ -29,7 +29,6 @@ type hostFlags struct {
 	roles     []string
 	nodeName  string
 	onStop    string
-	cluster   string
 	services  string
 	nats      string
 	trustFeed bool
@@ -81,7 +80,7 @@ func newController(std streams) *cobra.Command {
 		Short: "Run a controller: the log's NATS server, files as sources, and who failed; and vote, if the host is a voter and no node",
 		Long: "Runs the role controller of this host, and voter if the host is not a node, as `viplog run` does. Of three controllers or more\n" +
 			"the first three run NATS servers, which hold the log together; any other NATS is named by --nats.",
-		Example: "  viplog controller --identity /etc/viplog --cluster cluster.yaml --services /etc/viplog/services",
+		Example: "  viplog controller --identity /etc/viplog --services /etc/viplog/services",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runHost(cmd, std, &flags, []string{identity.RoleController})
@@ -99,7 +98,6 @@ func (f *hostFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.data, "data", "/var/lib/viplog", "folder for what the host must not forget")
 	cmd.Flags().StringVar(&f.nodeName, "node-name", "", "the Kubernetes Node's name (default: $NODE_NAME, else the host's name)")
 	cmd.Flags().StringVar(&f.onStop, "on-stop", stopHandsOver, "hand-over: other nodes take the addresses first; keep: they wait for the next process")
-	cmd.Flags().StringVar(&f.cluster, "cluster", "", "cluster file that a controller applies, now and whenever it changes")
 	cmd.Flags().StringVar(&f.services, "services", "", "folder of Service manifests that a controller applies, now and whenever they change")
 	cmd.Flags().StringVar(&f.nats, "nats", "", "URL of the NATS servers to use instead of the controllers' own")
 	cmd.Flags().BoolVar(&f.trustFeed, "trust-feed", false, "with --nats: nobody else may publish there on viplog.*.feed.>, so what is pushed can be believed")
@@ -135,7 +133,7 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 	}
 	options := hostOptions{
 		roles: roles, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
-		cluster: flags.cluster, services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed,
+		services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed,
 	}
 	logger = logger.With("host", who.Self.Address)
 	type deps struct {
