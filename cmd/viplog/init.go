@@ -302,4 +302,3 @@ func (f *initFlags) completeOperators(*cobra.Command, []string, string) ([]strin
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
-
