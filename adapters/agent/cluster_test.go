@@ -81,6 +81,8 @@ func (w *fakeWire) Send(frames []node.Frame) {
 	w.frames = append(w.frames, frames...)
 }
 
+func (w *fakeWire) Listen() {}
+
 func (w *fakeWire) answers(a netip.Addr) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -17,6 +17,7 @@ import (
 type Wire interface {
 	Serve(stop []netip.Addr, start []node.Served, until lease.Instant)
 	Send(frames []node.Frame)
+	Listen()
 }
 
 // NodeConfig says what a node is made of.
@@ -72,6 +73,13 @@ func (n *Node) Linked(in node.Linked) {
 func (n *Node) Heard(in node.Heard) {
 	if life := n.life.Load(); life != nil {
 		life.loop.offer(func() { life.step(in) })
+	}
+}
+
+// Listened takes note that another host has sent a frame since Wire.Listen was called.
+func (n *Node) Listened() {
+	if life := n.life.Load(); life != nil {
+		life.loop.offer(func() { life.step(node.Listened{}) })
 	}
 }
 
@@ -220,6 +228,9 @@ func (l *nodeLife) step(in node.Input) {
 	}
 	if len(ready.Frames) > 0 {
 		l.Wire.Send(ready.Frames)
+	}
+	if ready.Listen {
+		l.Wire.Listen()
 	}
 	l.proposer.folds(l.machine.Ledger())
 	if ready.Propose != nil {

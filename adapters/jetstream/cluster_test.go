@@ -89,3 +89,27 @@ func TestALogGetsTheReplicasThatAreWanted(t *testing.T) {
 		}
 	}
 }
+
+// Two of three new servers are no cluster yet: opening the log waits for the third.
+func TestOpeningWaitsForAClusterThatForms(t *testing.T) {
+	t.Parallel()
+	ca, me := newAuthority(t), newPerson(t)
+	cluster := newTrio(t, ca, []User{{Key: me.key, Permissions: everything(me.key, "a")}})
+	nc := me.connect(t, cluster.run(t, 0, 1)[0].URL(), ca.config(t))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	opened := make(chan error, 1)
+	go func() {
+		_, err := Open(ctx, nc, Options{Cluster: "a", Create: true, Replicas: 3})
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Fatalf("two new servers opened the log: %v", err)
+	case <-time.After(6 * time.Second): // longer than one request may take, and than most elections
+	}
+	cluster.run(t, 2)
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,48 +1,50 @@
 package jetstream
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"viplog/core/event"
 )
 
-// Presence is what a host says of itself beside the log, again and again: who hears it knows that it is there. It is no fact, and
-// nothing of it is kept. The server lets only a host's own user publish on its subject.
-type Presence struct {
-	Voter string `json:"voter,omitempty"` // the id of its voter; "" for none
-}
+// headerPresence is on what hosts say on PresenceSubject, and on nothing else.
+const headerPresence = "viplog-presence"
 
-// SayPresence says it once. It does not wait for anybody.
-func SayPresence(nc *nats.Conn, cluster string, host netip.Addr, p Presence) error {
-	data, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Errorf("jetstream: presence of %s: %w", host, err)
+// Announce says something of a host on its PresenceSubject.
+func Announce(nc *nats.Conn, cluster string, address netip.Addr, data []byte) error {
+	message := nats.NewMsg(PresenceSubject(cluster, address))
+	message.Header.Set(headerPresence, "1")
+	message.Data = data
+	if err := nc.PublishMsg(message); err != nil {
+		return fmt.Errorf("announce %s: %w", address, err)
 	}
-	return nc.Publish(PresenceSubject(cluster, host), data)
+	return nil
 }
 
-// HearPresences calls back with what hosts say of themselves, one at a time, until stop is called.
-func HearPresences(nc *nats.Conn, cluster string, heard func(netip.Addr, Presence)) (stop func(), err error) {
-	all := PresenceSubjects(cluster)
-	prefix := strings.TrimSuffix(all, ">")
-	subscription, err := nc.Subscribe(all, func(m *nats.Msg) {
-		name, err := event.UnescapeToken(strings.TrimPrefix(m.Subject, prefix))
+// Announcements calls heard, in the subscription's own goroutine, with what each host says of itself.
+//
+// The server lets nobody else publish on a host's subject. But it sends answers wherever they are asked to go, so a host could have it say there
+// what it had stored in the log before. Such an answer either names its stream or has no headers, and is left out.
+func Announcements(nc *nats.Conn, cluster string, heard func(address netip.Addr, data []byte)) (*nats.Subscription, error) {
+	prefix := strings.TrimSuffix(PresenceSubjects(cluster), ">")
+	subscription, err := nc.Subscribe(prefix+">", func(message *nats.Msg) {
+		if message.Header.Get(headerPresence) == "" || message.Header.Get(jetstream.StreamHeader) != "" {
+			return
+		}
+		text, err := event.UnescapeToken(strings.TrimPrefix(message.Subject, prefix))
 		if err != nil {
 			return
 		}
-		host, err := netip.ParseAddr(name)
-		var p Presence
-		if err == nil && json.Unmarshal(m.Data, &p) == nil {
-			heard(host, p)
+		if address, err := netip.ParseAddr(text); err == nil {
+			heard(address, message.Data)
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("jetstream: hear presences: %w", err)
+		return nil, fmt.Errorf("hear who is present in %s: %w", cluster, err)
 	}
-	return func() { _ = subscription.Unsubscribe() }, nil
+	return subscription, nil
 }

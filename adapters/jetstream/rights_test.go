@@ -304,6 +304,10 @@ func TestAStolenNodeKeyCannotAppendAnothersFacts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	traced := &nats.Msg{Subject: "viplog.shop_a.log.node.10_0_0_2", Header: nats.Header{"Nats-Trace-Dest": {target}}}
+	if err := nc.PublishMsg(traced); err != nil {
+		t.Fatal(err)
+	}
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}

@@ -213,6 +213,19 @@ func (s *Server) Connect(options ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
+// Routes counts the other servers that it is connected to.
+func (s *Server) Routes() int {
+	routes, err := s.server.Routez(nil)
+	if err != nil {
+		return 0
+	}
+	peers := map[string]bool{}
+	for _, r := range routes.Routes { // there are several to each
+		peers[r.RemoteID] = true
+	}
+	return len(peers)
+}
+
 // Close stops the server and returns when its store is closed. It may be called again.
 func (s *Server) Close() {
 	s.stop.Do(func() {

@@ -28,6 +28,7 @@ var (
 
 // agent is a Responder that runs in a host.
 type agent struct {
+	listened atomic.Int64
 	*Responder
 	host *lab.Host
 	late atomic.Int64 // added to the clock
@@ -86,6 +87,8 @@ func (a *agent) Sent(f node.Frame, err error) {
 	defer a.mu.Unlock()
 	a.sent[f] = append(a.sent[f], err)
 }
+
+func (a *agent) Listened() { a.listened.Add(1) }
 
 func (a *agent) Troubled(err error) {
 	a.mu.Lock()

@@ -17,6 +17,8 @@ type Handler interface {
 	// Heard tells that another MAC uses an address that is served or was probed for in the last minute. The same is told at most
 	// five times a second, and of an address no more than eight times as much.
 	Heard(node.Heard)
+	// Listened tells, once after each Listen, that another host is heard.
+	Listened()
 	// Sent tells what became of each frame that was given to Send: nil when all its forms have left by the socket. ErrNotServed,
 	// ErrNoInterface, ErrDown, ErrPassed, or what the socket said.
 	Sent(node.Frame, error)

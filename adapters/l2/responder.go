@@ -28,6 +28,10 @@ type Responder struct {
 	ports  atomic.Pointer[map[string]*port] // by name, as it is now; replaced as a whole
 	wake   chan struct{}                    // groups or watches have changed
 
+	listens  atomic.Bool    // for the next frame of another host
+	ask      chan struct{}  // whether anything was received
+	received map[int]uint64 // packets by interface, when that was asked last; of Run's goroutine
+
 	telling    sync.Mutex
 	linked     []event.Interface // as they were told last; of Run's goroutine
 	linkedOnce bool
@@ -42,7 +46,7 @@ func New(config Config) (*Responder, error) {
 	if config.Now == nil {
 		config.Now = Boottime
 	}
-	r := &Responder{config: config, table: newTable(), queue: newQueue(), wake: make(chan struct{}, 1)}
+	r := &Responder{config: config, table: newTable(), queue: newQueue(), wake: make(chan struct{}, 1), ask: make(chan struct{}, 1)}
 	r.own.Store(&map[mac]bool{})
 	r.ports.Store(&map[string]*port{})
 	return r, nil
@@ -120,6 +124,8 @@ func (r *Responder) follow(ctx context.Context, listening <-chan error) error {
 			return err
 		case <-r.wake:
 			r.changeGroups()
+		case <-r.ask:
+			r.hasReceived()
 		case <-forget.C:
 			if next := r.table.forget(r.config.Now()); next != lease.Never {
 				forget.Reset(max(time.Second, next.Since(r.config.Now())))

@@ -234,7 +234,7 @@ func (a *hostAgents) sayPresence(ctx context.Context) {
 	tick := time.NewTicker(presenceInterval)
 	defer tick.Stop()
 	for {
-		a.log.say(a.identity.Self.Address, jetstream.Presence{Voter: a.voter.ID()})
+		a.log.say(a.identity.Self.Address, a.voter.ID())
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -245,9 +245,9 @@ func (a *hostAgents) sayPresence(ctx context.Context) {
 
 // presences are which voters hosts have said lately.
 type presences struct {
-	mu   sync.Mutex
-	all  map[netip.Addr]presence
-	quit func()
+	mu    sync.Mutex
+	all   map[netip.Addr]presence
+	heard *nats.Subscription
 }
 
 type presence struct {
@@ -260,17 +260,17 @@ const presenceStays = 5 * presenceInterval
 
 func (p *presences) hear(conn *nats.Conn, cluster string) (err error) {
 	p.all = map[netip.Addr]presence{}
-	p.quit, err = jetstream.HearPresences(conn, cluster, func(host netip.Addr, said jetstream.Presence) {
+	p.heard, err = jetstream.Announcements(conn, cluster, func(host netip.Addr, voter []byte) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.all[host] = presence{said.Voter, time.Now()}
+		p.all[host] = presence{string(voter), time.Now()}
 	})
 	return err
 }
 
 func (p *presences) stop() {
-	if p.quit != nil {
-		p.quit()
+	if p.heard != nil {
+		_ = p.heard.Unsubscribe()
 	}
 }
 
@@ -292,6 +292,9 @@ func (w wireHandler) Linked(in node.Linked) { w.node.Linked(in) }
 
 // Heard implements l2.Handler.
 func (w wireHandler) Heard(in node.Heard) { w.node.Heard(in) }
+
+// Listened implements l2.Handler.
+func (w wireHandler) Listened() { w.node.Listened() }
 
 // Sent implements l2.Handler.
 func (w wireHandler) Sent(f node.Frame, err error) {

@@ -88,7 +88,9 @@ func (l *hostLog) connect() (*nats.Conn, error) {
 				l.logger.Warn("the log's server is gone", "error", err)
 			}
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.logger.Warn("the log's server refuses", "error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			l.logger.Warn("the log's server refuses", "error", err)
+		}),
 		nats.ReconnectHandler(func(c *nats.Conn) { l.logger.Info("connected to the log's server", "server", c.ConnectedUrl()) }),
 	)
 	if l.server != nil {
@@ -143,10 +145,10 @@ func (l *hostLog) stop(context.Context) error {
 	return nil
 }
 
-// says is what this host says of itself once a second.
-func (l *hostLog) say(host netip.Addr, p jetstream.Presence) {
+// say tells controllers which voter this host has.
+func (l *hostLog) say(host netip.Addr, voter string) {
 	if l.conn.IsConnected() {
-		_ = jetstream.SayPresence(l.conn, l.identity.Directory.Cluster, host, p) // the next one is as good
+		_ = jetstream.Announce(l.conn, l.identity.Directory.Cluster, host, []byte(voter)) // the next one is as good
 	}
 }
 

@@ -62,6 +62,7 @@ func reference() string {
 		{"Exploration", exploreView{}},
 		{"WhatIf", whatifView{}},
 		{"Forecast", forecastView{}},
+		{"IdentityList", identitiesView{}},
 	} {
 		fmt.Fprintf(&text, "\n### %s\n\n", view.name)
 		writeFields(&text, reflect.TypeOf(view.zero), "")
