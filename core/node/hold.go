@@ -55,7 +55,7 @@ func (m *Machine) hold() {
 		m.until = 0
 		m.wakeAt(m.now.Add(m.timing.Heartbeat))
 		return
-	case m.now.Since(h.at) >= m.timing.Lease:
+	case m.now.Since(h.at) >= m.timing.Lease-m.timing.Heartbeat: // that is before a lease ends by which nobody was heard
 		h.isDeaf = true
 		m.note(trace.Deaf, netip.Addr{}, 0, "")
 		m.until = 0
