@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"viplog/adapters/logfile"
+	"viplog/adapters/probe"
 	"viplog/core/event"
 	"viplog/core/ledger"
 )
@@ -62,6 +63,10 @@ func reference() string {
 		{"Exploration", exploreView{}},
 		{"WhatIf", whatifView{}},
 		{"Forecast", forecastView{}},
+		{"Probe", probeView{}},
+		{"Probe, an item of a stream's outages", probe.Outage{}},
+		{"Probe, an item of a stream's troubles", probe.Trouble{}},
+		{"Probe, an item of the connections' endings", probe.Ending{}},
 	} {
 		fmt.Fprintf(&text, "\n### %s\n\n", view.name)
 		writeFields(&text, reflect.TypeOf(view.zero), "")
