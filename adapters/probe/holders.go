@@ -95,7 +95,7 @@ func (a *answers) hear(by mac) {
 }
 
 // holders gives who held the address, and the changes between them.
-func (a *answers) holders(began time.Time) (all []Holder, changes []Change) {
+func (a *answers) holders(clock time.Time) (all []Holder, changes []Change) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, h := range slices.Backward(a.holding) {
@@ -103,12 +103,12 @@ func (a *answers) holders(began time.Time) (all []Holder, changes []Change) {
 		a.announce[h.mac] = 0
 	}
 	for i, h := range a.holding {
-		all = append(all, Holder{h.mac.String(), wall(began, h.first), wall(began, h.last), h.answers, h.announcements})
+		all = append(all, Holder{h.mac.String(), wall(clock, h.first), wall(clock, h.last), h.answers, h.announcements})
 		if i == 0 {
 			continue
 		}
 		before := a.holding[i-1]
-		c := Change{From: before.mac.String(), To: h.mac.String(), At: wall(began, h.first), Gap: max(0, h.first-before.last)}
+		c := Change{From: before.mac.String(), To: h.mac.String(), At: wall(clock, h.first), Gap: max(0, h.first-before.last)}
 		if h.first < before.last {
 			c.Overlap = min(h.last, before.last) - h.first
 		}
