@@ -23,8 +23,8 @@
 //
 // # Who answers
 //
-// ARP (RFC 826) and neighbour solicitations (RFC 4861) have no numbers. An answer is for the newest request that this MAC has not
-// answered yet. A MAC holds the address from its first answer to its last one, and holds it anew when another one has answered since and
+// ARP (RFC 826) and neighbour solicitations (RFC 4861) have no numbers. An answer is for the newest request, or
+// the one before it if this MAC has answered the newest already. A MAC holds the address from its first answer to its last one, and holds it anew when another one has answered since and
 // it was silent for ten spacings (50 ms at least). Between two holders there is a gap, or an overlap in which both answered. Frames to
 // everybody that say who has the address are announcements and answer nothing.
 //

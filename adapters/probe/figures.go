@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// stream makes figures of requests. Instants count from began; sending ended at the last of them.
-func (r *requests) stream(began time.Time, ended time.Duration) Stream {
+// stream makes figures of requests. Instants count from clock; sending ended at the last of them.
+func (r *requests) stream(clock time.Time, ended time.Duration) Stream {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := Stream{
 		Name: r.name, Sent: len(r.sent), Unsent: r.unsent, Duplicates: r.duplicates, Outages: []Outage{}, Troubles: []Trouble{},
 	}
 	for _, t := range r.troubles {
-		s.Troubles = append(s.Troubles, Trouble{t.what, t.count, wall(began, t.first)})
+		s.Troubles = append(s.Troubles, Trouble{t.what, t.count, wall(clock, t.first)})
 	}
 	s.latencies(r.sent, r.answered)
 	silences := silencesOf(r.sent, r.answered, ended)
@@ -24,14 +24,14 @@ func (r *requests) stream(began time.Time, ended time.Duration) Stream {
 			longest = q
 		}
 	}
-	s.LongestSilence, s.SilenceBegan = longest.length(), wall(began, longest.begin)
+	s.LongestSilence, s.SilenceBegan = longest.length(), wall(clock, longest.begin)
 	for _, o := range outagesOf(r.sent, r.answered, ended) {
 		s.Lost += o.lost
 		s.Late += o.late
 		s.OutageCount++
 		s.LongestGap = max(s.LongestGap, o.end-o.begin)
 		s.Outages = append(s.Outages, Outage{
-			Begin: wall(began, o.begin), End: wall(began, o.end), Gap: o.end - o.begin, Silence: longestIn(silences, o.begin, o.end),
+			Begin: wall(clock, o.begin), End: wall(clock, o.end), Gap: o.end - o.begin, Silence: longestIn(silences, o.begin, o.end),
 			Lost: o.lost, Late: o.late, Open: o.open,
 		})
 	}
@@ -41,7 +41,7 @@ func (r *requests) stream(began time.Time, ended time.Duration) Stream {
 }
 
 // wall is an instant as wall time, without its monotonic part, so that it can be compared and printed.
-func wall(began time.Time, at time.Duration) time.Time { return began.Add(at).Round(0) }
+func wall(clock time.Time, at time.Duration) time.Time { return clock.Add(at).Round(0) }
 
 // theLongest keeps MaxOutages.
 func theLongest(all []Outage) []Outage {

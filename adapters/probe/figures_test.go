@@ -70,6 +70,7 @@ func TestOutages(t *testing.T) {
 			2005,
 		},
 		{"kept for less than the timeout is in time", []int{0, 1, 5, 1005, 10, 1005, 1005, 1006}, 1010, []Outage{}, 1004},
+		{"silence begins with the first request", []int{100, 101, 105, 106}, 110, []Outage{}, 5},
 		{"just in time", []int{0, 2000}, 5, []Outage{}, 2000},
 		{
 			"two, of which one is longer",

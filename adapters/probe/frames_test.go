@@ -60,6 +60,8 @@ func TestWhatFramesSay(t *testing.T) {
 		{"advertisement", ndpOf(t, &ndp.NeighborAdvertisement{Solicited: true, TargetAddress: owned6}, macA), owned6, macB, true, true},
 		{"advertisement for another MAC", ndpOf(t, &ndp.NeighborAdvertisement{Solicited: true, TargetAddress: owned6, Options: tll}, macA), owned6, third, true, true},
 		{"unsolicited", ndpOf(t, &ndp.NeighborAdvertisement{TargetAddress: owned6}, mac{0x33, 0x33, 0, 0, 0, 1}), owned6, macB, false, true},
+		{"unsolicited, to this host alone", ndpOf(t, &ndp.NeighborAdvertisement{TargetAddress: owned6}, macA), owned6, macB, false, true},
+		{"advertisement to another host", ndpOf(t, &ndp.NeighborAdvertisement{Solicited: true, TargetAddress: owned6}, third), owned6, macB, false, true},
 		{"about another address", ndpOf(t, &ndp.NeighborAdvertisement{Solicited: true, TargetAddress: asker6}, macA), owned6, macB, false, false},
 		{"somebody's solicitation", question6, owned6, mac{}, false, false},
 		{"nothing", nil, owned4, mac{}, false, false},

@@ -19,7 +19,7 @@ type answers struct {
 	spacing time.Duration
 
 	mu       sync.Mutex
-	byMAC    map[mac]map[int]bool // numbers that a MAC has answered, of the last Timeout at least
+	byMAC    map[mac]map[int]bool // which of the two newest a MAC has answered
 	holding  []*holding           // in the order of first answers
 	announce map[mac]int          // announcements since the last holding of a MAC began
 }
@@ -39,7 +39,7 @@ func newAnswers(r *requests, spacing time.Duration) *answers {
 // pause is how long a MAC may be silent and still hold the address, when another one has answered.
 func (a *answers) pause() time.Duration { return max(10*a.spacing, 50*time.Millisecond) }
 
-// take notes that a MAC has answered: the newest request that it has not answered yet.
+// take notes that a MAC has answered.
 func (a *answers) take(by mac, at time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -64,27 +64,22 @@ func (a *answers) take(by mac, at time.Duration) {
 	a.announce[by] = 0
 }
 
-// attribute finds the request of an answer. What was sent before Timeout is not looked at: an answer to ARP is never kept that long. An
-// answer that has none is one more to the newest.
+// attribute finds the request of an answer: the newest, or the one before if this MAC has answered that one already, because a prober without
+// time reads two at once. Looking further back would let an answer to the kernel's own question count for a request that was lost.
 func (a *answers) attribute(by mac, at time.Duration) {
 	done := a.byMAC[by]
 	if done == nil {
 		done = map[int]bool{}
 		a.byMAC[by] = done
 	}
-	oldest := a.newest() - int(Timeout/a.spacing)
-	if len(done) > 2*int(Timeout/a.spacing) {
-		maps.DeleteFunc(done, func(n int, _ bool) bool { return n < oldest })
-	}
 	newest := a.newestAt(at)
-	for n := newest; n >= max(0, oldest); n-- {
-		if !done[n] {
-			done[n] = true
-			a.answer(n, at)
-			return
-		}
+	maps.DeleteFunc(done, func(n int, _ bool) bool { return n < newest-1 })
+	n := newest
+	if done[n] && n > 0 && !done[n-1] {
+		n--
 	}
-	a.answer(newest, at)
+	done[n] = true
+	a.answer(n, at)
 }
 
 // hear notes an announcement.
@@ -95,7 +90,7 @@ func (a *answers) hear(by mac) {
 }
 
 // holders gives who held the address, and the changes between them.
-func (a *answers) holders(began time.Time) (all []Holder, changes []Change) {
+func (a *answers) holders(clock time.Time) (all []Holder, changes []Change) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, h := range slices.Backward(a.holding) {
@@ -103,12 +98,12 @@ func (a *answers) holders(began time.Time) (all []Holder, changes []Change) {
 		a.announce[h.mac] = 0
 	}
 	for i, h := range a.holding {
-		all = append(all, Holder{h.mac.String(), wall(began, h.first), wall(began, h.last), h.answers, h.announcements})
+		all = append(all, Holder{h.mac.String(), wall(clock, h.first), wall(clock, h.last), h.answers, h.announcements})
 		if i == 0 {
 			continue
 		}
 		before := a.holding[i-1]
-		c := Change{From: before.mac.String(), To: h.mac.String(), At: wall(began, h.first), Gap: max(0, h.first-before.last)}
+		c := Change{From: before.mac.String(), To: h.mac.String(), At: wall(clock, h.first), Gap: max(0, h.first-before.last)}
 		if h.first < before.last {
 			c.Overlap = min(h.last, before.last) - h.first
 		}

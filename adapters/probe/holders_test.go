@@ -105,3 +105,17 @@ func TestAnnouncementsAreCountedApart(t *testing.T) {
 		t.Errorf("%+v", holders)
 	}
 }
+
+// The kernel asks too when an address has not answered it for a while.
+func TestAFurtherAnswerDoesNotBringBackALostRequest(t *testing.T) {
+	a := newAnswers(newRequests("arp", 10), 5*ms)
+	for n := range 6 {
+		a.send(time.Duration(5*n) * ms)
+	}
+	for range 4 {
+		a.take(macA, 26*ms)
+	}
+	if s := a.stream(time.Unix(0, 0), 30*ms); s.Lost != 4 || s.Duplicates != 2 || s.OutageCount != 1 {
+		t.Errorf("%+v", s)
+	}
+}

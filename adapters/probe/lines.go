@@ -195,13 +195,13 @@ func (l *lines) close() {
 }
 
 // connections gives what became of them.
-func (l *lines) connections(began time.Time) Connections {
+func (l *lines) connections(clock time.Time) Connections {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.summary
 	c.Endings = []Ending{}
 	for _, e := range l.endings {
-		c.Endings = append(c.Endings, Ending{wall(began, e.opened), wall(began, e.at), e.how, e.at - e.heard, e.why})
+		c.Endings = append(c.Endings, Ending{wall(clock, e.opened), wall(clock, e.at), e.how, e.at - e.heard, e.why})
 	}
 	return c
 }

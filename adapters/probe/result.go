@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Result is what a probe has found. Durations are nanoseconds; instants are wall time, counted from Began by the monotonic clock.
+// Result is what a probe has found. Durations are nanoseconds; instants are wall time, counted from the call of Run by the monotonic clock.
 type Result struct {
 	Address     netip.Addr    `json:"address"`
 	Port        int           `json:"port"`

@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sender is one stream of requests. Its methods are called by Run's goroutine only, because they open sockets in its namespace.
+// sender sends requests of one kind or two. Its methods are called by Run's goroutine only, because they open sockets in its namespace.
 type sender interface {
 	// send sends the request that is due. It never waits.
 	send(tick int)
-	// requests gives what was sent.
+	// all gives what was sent.
 	all() []*requests
 	close()
 }
@@ -30,12 +30,12 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	p := &probe{Options: o}
+	p := &probe{Options: o, clock: time.Now()}
 	defer p.close()
 	if err := p.open(); err != nil {
 		return Result{}, err
 	}
-	p.began = time.Now()
+	p.began = p.elapsed()
 	p.send(ctx)
 	p.ended = p.elapsed()
 	p.drain()
@@ -45,7 +45,8 @@ func Run(ctx context.Context, o Options) (Result, error) {
 // probe is one that runs.
 type probe struct {
 	Options
-	began       time.Time
+	clock       time.Time     // when it was called: all else counts from there
+	began       time.Duration // the first requests were due
 	ended       time.Duration
 	interrupted bool
 	skipped     int
@@ -59,11 +60,10 @@ type probe struct {
 	readers sync.WaitGroup
 }
 
-func (p *probe) elapsed() time.Duration { return time.Since(p.began) }
+func (p *probe) elapsed() time.Duration { return time.Since(p.clock) }
 
-// open opens the sockets. The clock begins anew when all are open.
+// open opens the sockets, and waits for the first connection.
 func (p *probe) open() error {
-	p.began = time.Now()
 	var link way
 	if p.Cold || slices.Contains(p.Protocols, ARP) {
 		var err error
@@ -107,9 +107,9 @@ func named(err error) error {
 func (p *probe) send(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	last := time.Duration(0)
+	last := p.began
 	for tick := 0; tick < p.count(); tick++ {
-		timer.Reset(time.Duration(tick)*p.Spacing - p.elapsed())
+		timer.Reset(p.began + time.Duration(tick)*p.Spacing - p.elapsed())
 		select {
 		case <-ctx.Done():
 			p.interrupted = true
@@ -117,7 +117,7 @@ func (p *probe) send(ctx context.Context) {
 		case <-timer.C:
 		}
 		now := p.elapsed()
-		if missed := int(now/p.Spacing) - tick; missed > 0 {
+		if missed := int((now-p.began)/p.Spacing) - tick; missed > 0 {
 			missed = min(missed, p.count()-1-tick)
 			p.skipped += missed
 			tick += missed
@@ -169,7 +169,7 @@ func (p *probe) tell() {
 			sent, answered = sent+n, answered+a
 		}
 	}
-	p.Progress(Progress{Elapsed: p.elapsed(), Sent: sent, Answered: answered})
+	p.Progress(Progress{Elapsed: p.elapsed() - p.began, Sent: sent, Answered: answered})
 }
 
 // close closes what is open, and waits for its readers.
@@ -186,20 +186,20 @@ func (p *probe) close() {
 func (p *probe) result() Result {
 	p.close() // so that nothing is noted any more
 	r := Result{
-		Address: p.Address, Port: int(p.Port), Spacing: p.Spacing, Timeout: Timeout, Cold: p.Cold, Began: p.began.Round(0),
-		Ended: wall(p.began, p.ended), Interrupted: p.interrupted, Skipped: p.skipped, Stall: p.stall,
+		Address: p.Address, Port: int(p.Port), Spacing: p.Spacing, Timeout: Timeout, Cold: p.Cold, Began: wall(p.clock, p.began),
+		Ended: wall(p.clock, p.ended), Interrupted: p.interrupted, Skipped: p.skipped, Stall: p.stall,
 		Streams: []Stream{}, Connections: Connections{Endings: []Ending{}}, Holders: []Holder{}, Changes: []Change{},
 	}
 	for _, s := range p.senders {
 		for _, q := range s.all() {
-			r.Streams = append(r.Streams, q.stream(p.began, p.ended))
+			r.Streams = append(r.Streams, q.stream(p.clock, p.ended))
 		}
 	}
 	if p.lines != nil {
-		r.Connections = p.lines.connections(p.began)
+		r.Connections = p.lines.connections(p.clock)
 	}
 	if p.asking != nil {
-		holders, changes := p.asking.holders(p.began)
+		holders, changes := p.asking.holders(p.clock)
 		r.Holders, r.Changes = append(r.Holders, holders...), append(r.Changes, changes...)
 	}
 	return r

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"viplog/adapters/logfile"
+	"viplog/adapters/probe"
 	"viplog/core/event"
 	"viplog/core/ledger"
 )
@@ -63,6 +64,10 @@ func reference() string {
 		{"WhatIf", whatifView{}},
 		{"Forecast", forecastView{}},
 		{"IdentityList", identitiesView{}},
+		{"Probe", probeView{}},
+		{"Probe, an item of a stream's outages", probe.Outage{}},
+		{"Probe, an item of a stream's troubles", probe.Trouble{}},
+		{"Probe, an item of the connections' endings", probe.Ending{}},
 	} {
 		fmt.Fprintf(&text, "\n### %s\n\n", view.name)
 		writeFields(&text, reflect.TypeOf(view.zero), "")
