@@ -19,6 +19,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
+
+	"viplog/core/event"
 )
 
 // ServerOptions is what an embedded server needs.
@@ -224,6 +226,11 @@ func (s *Server) Routes() int {
 		peers[r.RemoteID] = true
 	}
 	return len(peers)
+}
+
+// Leads tells whether this server is the one of its cluster that stores a cluster's facts.
+func (s *Server) Leads(cluster string) bool {
+	return s.server.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, streamPrefix+event.EscapeToken(cluster))
 }
 
 // Close stops the server and returns when its store is closed. It may be called again.

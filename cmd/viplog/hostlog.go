@@ -60,6 +60,9 @@ func (l *hostLog) start(ctx context.Context) (err error) {
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.cancel = cancel
 	l.running.Go(func() { l.open(run) })
+	if l.server != nil {
+		l.running.Go(func() { l.sayWhoLeads(run) })
+	}
 	return nil
 }
 
@@ -143,6 +146,23 @@ func (l *hostLog) stop(context.Context) error {
 		l.server.Close()
 	}
 	return nil
+}
+
+// sayWhoLeads says when this host's server begins or ends to lead the log.
+func (l *hostLog) sayWhoLeads(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for leads := false; ; {
+		if now := l.server.Leads(l.identity.Directory.Cluster); now != leads {
+			leads = now
+			l.logger.Info("who leads the log", "this-host", leads)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // say tells controllers which voter this host has.
