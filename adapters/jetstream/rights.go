@@ -52,11 +52,12 @@ func NodePermissions(cluster, key string, address netip.Addr) Permissions {
 }
 
 // ControllerPermissions are a reader's, and to append what controllers append, to make, configure and purge the stream, and
-// to hear who is present.
+// to hear who is present. The one operator's fact among theirs is the rebalance after a start from nothing.
 func ControllerPermissions(cluster, key string) Permissions {
 	stream := streamPrefix + event.EscapeToken(cluster)
 	return ReaderPermissions(cluster, key).And(factsOf(cluster, event.ByControl)).And(Permissions{
 		Publish: []string{
+			"viplog." + event.EscapeToken(cluster) + ".log." + event.RebalanceRequested{}.Entity(),
 			"$JS.API.STREAM.CREATE." + stream,
 			"$JS.API.STREAM.UPDATE." + stream,
 			"$JS.API.STREAM.PURGE." + stream,
@@ -65,15 +66,24 @@ func ControllerPermissions(cluster, key string) Permissions {
 	})
 }
 
-// OperatorPermissions are a reader's, and to append what operators append.
+// OperatorPermissions are a reader's, and to append what operators append, and Services and endpoints, which `viplog apply` takes by hand.
 func OperatorPermissions(cluster, key string) Permissions {
-	return ReaderPermissions(cluster, key).And(factsOf(cluster, event.ByOperator))
+	return ReaderPermissions(cluster, key).And(factsOf(cluster, event.ByOperator)).
+		And(factsAbout(cluster, kindOf(event.ServiceApplied{}), kindOf(event.EndpointsChanged{})))
 }
 
-// factsOf lets append the facts of one of event.Type.By. An entity may be its kind alone.
-func factsOf(cluster, by string) Permissions {
+func kindOf(e event.Event) string {
+	kind, _, _ := strings.Cut(e.Entity(), ".")
+	return kind
+}
+
+// factsOf lets append the facts of one of event.Type.By.
+func factsOf(cluster, by string) Permissions { return factsAbout(cluster, event.KindsOf(by)...) }
+
+// factsAbout lets append the facts about kinds of entities. An entity may be its kind alone.
+func factsAbout(cluster string, kinds ...string) Permissions {
 	var p Permissions
-	for _, kind := range event.KindsOf(by) {
+	for _, kind := range kinds {
 		subject := "viplog." + event.EscapeToken(cluster) + ".log." + kind
 		p.Publish = append(p.Publish, subject, subject+".>")
 	}

@@ -148,6 +148,11 @@ func TestEveryRoleMayDoItsOwnAndNothingElse(t *testing.T) {
 		publish["viplog.shop_a.log."+kind] = operators
 		publish["viplog.shop_a.log."+kind+".10_0_0_2"] = operators
 	}
+	publish["viplog.shop_a.log.rebalance"] = []string{"operator", "controller", "both"} // the one after a start from nothing
+	for _, kind := range []string{kindOf(event.ServiceApplied{}), kindOf(event.EndpointsChanged{})} {
+		publish["viplog.shop_a.log."+kind] = []string{"operator", "controller", "both"} // viplog apply -f service.yaml
+		publish["viplog.shop_a.log."+kind+".10_0_0_2"] = []string{"operator", "controller", "both"}
+	}
 	subscribe := map[string][]string{
 		"viplog.shop_a.feed.>":             all,
 		"viplog.shop_a.feed.node.10_0_0_2": all,

@@ -27,8 +27,8 @@ func (r *Responder) take(p *port, received []byte, parse func([]byte) (message, 
 	if r.listens.Load() {
 		r.listened()
 	}
-	now := r.config.Now()
 	r.table.mu.RLock()
+	now := r.config.Now() // with the lock: whoever changes a large table has it for milliseconds
 	if m.asked.IsValid() && now < r.table.until && r.table.serves(m.asked, me.name) {
 		r.counts.add(requests)
 		if err := p.send(m.answer(me.mac)); err != nil {
