@@ -444,3 +444,35 @@ func TestAVoterThatWasAloneWithASuspicionGivesTime(t *testing.T) {
 		t.Error("a voter that was alone with its suspicion votes at once")
 	}
 }
+
+// A voter that goes over to shorter leases has promised longer ones, on which nodes still count.
+func TestPromisesOfAnEarlierMachineAreKept(t *testing.T) {
+	before := NewVoter(VoterDisk{Voter: "a", Log: "log"}, Relaxed, nil, VoterStart{Now: start})
+	folds(before, memberships(9, VoterSet{4, []string{"a"}}), nil)
+	if !granted(before, one, 4, start, Relaxed.Lease) {
+		t.Fatal("it grants nothing")
+	}
+	over := start.Add(10 * time.Millisecond)
+	v := NewVoter(VoterDisk{Voter: "a", Log: "log", Since: 4}, Fast, func([]byte) []byte { return nil }, VoterStart{
+		Now: over, Promised: Relaxed.Promised(over),
+	})
+	ready := v.Fold(over, memberships(9, VoterSet{4, []string{"a"}}), nil)
+	counts := start.Add(Relaxed.held()) // until then the node counts on its lease
+	voted := false
+	for now := over; now < counts; now = now.Add(time.Millisecond) {
+		v.Renewed(now, Renew{Log: "log", From: Incarnation{Node: other.Node}}) // it is not away
+		ready = v.Wake(now)
+		voted = voted || ready.Persist != nil && len(ready.Persist.Dead) > 0
+	}
+	if voted {
+		t.Error("it votes against a node that may count on its lease")
+	}
+	for now := counts; now < counts.Add(Relaxed.Lease); now = now.Add(time.Millisecond) {
+		v.Renewed(now, Renew{Log: "log", From: Incarnation{Node: other.Node}})
+		ready = v.Wake(now)
+		voted = voted || ready.Persist != nil && len(ready.Persist.Dead) > 0
+	}
+	if !voted {
+		t.Error("it never votes")
+	}
+}
