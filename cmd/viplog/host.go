@@ -46,6 +46,7 @@ func (r hostRoles) String() string {
 // hostOptions say how a host's processes run.
 type hostOptions struct {
 	roles     hostRoles
+	identity  string // the folder
 	data      string
 	nodeName  string
 	keep      bool // at a stop addresses are kept for the process that follows
@@ -56,11 +57,12 @@ type hostOptions struct {
 
 // hostAgents are the machines of a host, with what they stand on.
 type hostAgents struct {
-	identity *identity.Identity
-	options  hostOptions
-	logger   *slog.Logger
-	log      *hostLog
-	mail     *hostMail
+	identity  *identity.Identity
+	directory *hostDirectory
+	options   hostOptions
+	logger    *slog.Logger
+	log       *hostLog
+	mail      *hostMail
 
 	node       *agent.Node
 	voter      *agent.Voter
@@ -74,9 +76,11 @@ type hostAgents struct {
 	nodeEnd chan struct{} // closed when the node has ended
 }
 
-func newHostAgents(i *identity.Identity, options hostOptions, logger *slog.Logger, l *hostLog, mail *hostMail) *hostAgents {
+func newHostAgents(
+	i *identity.Identity, d *hostDirectory, options hostOptions, logger *slog.Logger, l *hostLog, mail *hostMail,
+) *hostAgents {
 	return &hostAgents{
-		identity: i, options: options, logger: logger, log: l, mail: mail, end: func() {},
+		identity: i, directory: d, options: options, logger: logger, log: l, mail: mail, end: func() {},
 		failed: make(chan error, 8), nodeEnd: make(chan struct{}),
 	}
 }
@@ -211,7 +215,7 @@ func (a *hostAgents) wanted(s *ledger.State) (all []ledger.Voter) {
 	cluster, _ := s.Cluster()
 	members, _ := s.Voters()
 	for _, host := range control.VoterHosts(cluster, s.Settings()) {
-		known, is := a.identity.Directory.Host(host)
+		known, is := a.directory.current().Host(host)
 		if !is || !known.Voter {
 			continue
 		}
@@ -327,6 +331,7 @@ func hostParts(i *identity.Identity, options hostOptions, logger *slog.Logger, s
 	return fx.Options(
 		fx.Supply(i, options, logger, std),
 		part[*hostLock]("lock", newHostLock),
+		part[*hostDirectory]("directory", newHostDirectory),
 		part[*hostLog]("log", newHostLog),
 		part[*hostMail]("heartbeat", newHostMail),
 		part[*hostSources]("sources", newHostSources),

@@ -132,7 +132,7 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 		return failed(err)
 	}
 	options := hostOptions{
-		roles: roles, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
+		roles: roles, identity: flags.identity, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
 		services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed,
 	}
 	logger = logger.With("host", who.Self.Address)

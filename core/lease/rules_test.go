@@ -456,23 +456,19 @@ func TestPromisesOfAnEarlierMachineAreKept(t *testing.T) {
 	v := NewVoter(VoterDisk{Voter: "a", Log: "log", Since: 4}, Fast, func([]byte) []byte { return nil }, VoterStart{
 		Now: over, Promised: Relaxed.Promised(over),
 	})
-	ready := v.Fold(over, memberships(9, VoterSet{4, []string{"a"}}), nil)
-	counts := start.Add(Relaxed.held()) // until then the node counts on its lease
-	voted := false
-	for now := over; now < counts; now = now.Add(time.Millisecond) {
-		v.Renewed(now, Renew{Log: "log", From: Incarnation{Node: other.Node}}) // it is not away
-		ready = v.Wake(now)
-		voted = voted || ready.Persist != nil && len(ready.Persist.Dead) > 0
+	v.Fold(over, memberships(9, VoterSet{4, []string{"a"}}), nil)
+	votes := func(from, until Instant) (any bool) {
+		for now := from; now < until; now = now.Add(time.Millisecond) {
+			heard := v.Renewed(now, Renew{Log: "log", From: Incarnation{Node: other.Node}}) // it is not away
+			any = any || heard.Persist != nil || v.Wake(now).Persist != nil
+		}
+		return any
 	}
-	if voted {
+	counts := start.Add(Relaxed.held()) // until then the node counts on its lease
+	if votes(over, counts) {
 		t.Error("it votes against a node that may count on its lease")
 	}
-	for now := counts; now < counts.Add(Relaxed.Lease); now = now.Add(time.Millisecond) {
-		v.Renewed(now, Renew{Log: "log", From: Incarnation{Node: other.Node}})
-		ready = v.Wake(now)
-		voted = voted || ready.Persist != nil && len(ready.Persist.Dead) > 0
-	}
-	if !voted {
+	if !votes(counts, counts.Add(Relaxed.Lease)) {
 		t.Error("it never votes")
 	}
 }
