@@ -75,4 +75,3 @@ func TestAVoterThatCameFromAnotherLogIsFreshUntilItsPromisesHaveEnded(t *testing
 func testHost() *Host {
 	return &Host{Address: netip.MustParseAddr("10.0.0.1"), Now: testClock, Logger: slog.New(slog.DiscardHandler), Source: "test"}
 }
-

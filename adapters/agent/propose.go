@@ -68,7 +68,7 @@ func (p *proposer) ring() {
 // run appends until the context ends.
 func (p *proposer) run(ctx context.Context) {
 	var (
-		known    uint64   // a fact of the entity: nothing more is appended before the machine has folded it
+		known    uint64 // a fact of the entity: nothing more is appended before the machine has folded it
 		repeats  repeats
 		fact     log.Fact // that is tried
 		tried    = -1     // the version that it is of

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,7 +110,7 @@ func (d *hostDirectory) take(next identity.Directory) (err error) {
 		if self, _ := next.Host(d.identity.Self.Address); !reflect.DeepEqual(self, d.identity.Self) {
 			d.logger.Warn("what hosts.json says of this host takes effect when viplog starts again")
 		}
-		if !reflect.DeepEqual(next.Controllers(), d.current().Controllers()) {
+		if !slices.Equal(next.RouteURLs(), d.current().RouteURLs()) {
 			d.logger.Warn("which controllers there are takes effect for the log's servers and connections when viplog starts again")
 		}
 		d.now.Store(&next)

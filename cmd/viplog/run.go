@@ -146,7 +146,7 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 		defer logger.Info("viplog stops", "on-stop", flags.onStop)
 		return d.Agents.wait(ctx)
 	}, hostParts(who, options, logger, std))
-	if err != nil {
+	if err != nil && !(errors.Is(err, context.Canceled) && cmd.Context().Err() != nil) { // it was told to stop while it started
 		return asFailure(err)
 	}
 	return nil
