@@ -86,6 +86,7 @@ func (l *hostLog) connect() (*nats.Conn, error) {
 	}
 	options := append(l.identity.NATSOptions(),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait),
+		nats.ReconnectBufSize(-1), // what was not sent in time is not sent at all
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(pingsOut), nats.Timeout(2*time.Second),
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
 			if !c.IsClosed() {

@@ -64,8 +64,13 @@ func (m *hostMail) listen(ctx context.Context) error {
 		_ = udp.SetReadBuffer(receiveBuffer) // the kernel's limit may be less
 	}
 	m.socket = socket
+	if udp, ok := socket.(*net.UDPConn); ok {
+		if m.socket, err = unwaiting(udp); err != nil {
+			return errors.Join(err, socket.Close())
+		}
+	}
 	m.conn, err = heartbeat.New(heartbeat.Config{
-		PacketConn: socket, Identity: m.identity.Private, Cluster: m.identity.Directory.Cluster, Handler: m,
+		PacketConn: m.socket, Identity: m.identity.Private, Cluster: m.identity.Directory.Cluster, Handler: m,
 	})
 	return err
 }

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -89,5 +92,32 @@ func TestASignalWhileAHostStartsIsNoFailure(t *testing.T) {
 	args := []string{"run", "--identity", loneHost(t), "--data", t.TempDir(), "--roles", "controller,voter"}
 	if code := run(ctx, args, streams{strings.NewReader(""), io.Discard, &said}); code != 0 {
 		t.Errorf("it ends with %d: %s", code, said.String())
+	}
+}
+
+func TestAnUnwaitingSocketSends(t *testing.T) {
+	for _, at := range []string{"127.0.0.1:0", "[::1]:0", "0.0.0.0:0"} {
+		listener, err := net.ListenPacket("udp", at)
+		if err != nil {
+			t.Log("not here: ", err)
+			continue
+		}
+		defer listener.Close()
+		s, err := unwaiting(listener.(*net.UDPConn))
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := listener.LocalAddr().(*net.UDPAddr).AddrPort()
+		if to.Addr().IsUnspecified() {
+			to = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), to.Port())
+		}
+		if _, err := s.WriteToUDPAddrPort([]byte("hello"), to); err != nil {
+			t.Fatalf("%s: %v", at, err)
+		}
+		var b [16]byte
+		_ = listener.SetReadDeadline(time.Now().Add(time.Second))
+		if n, _, err := listener.ReadFrom(b[:]); err != nil || string(b[:n]) != "hello" {
+			t.Errorf("%s: %q, %v", at, b[:n], err)
+		}
 	}
 }
