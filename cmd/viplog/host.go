@@ -74,6 +74,8 @@ type hostAgents struct {
 	end     context.CancelFunc
 	running sync.WaitGroup
 	nodeEnd chan struct{} // closed when the node has ended
+
+	nodeRuns bool
 }
 
 func newHostAgents(
@@ -112,6 +114,7 @@ func (a *hostAgents) start(ctx context.Context) (err error) {
 		close(a.nodeEnd)
 		return nil
 	}
+	a.nodeRuns = true
 	a.run(run, "wire", a.wire.Run)
 	a.run(run, "node", func(ctx context.Context) error {
 		defer close(a.nodeEnd)
@@ -134,7 +137,7 @@ const handOverPatience = 5 * time.Second
 
 // stop hands the addresses over, unless they are to be kept.
 func (a *hostAgents) stop(context.Context) error {
-	if a.node != nil && !a.options.keep {
+	if a.nodeRuns && !a.options.keep {
 		a.node.Leave()
 		select {
 		case <-a.nodeEnd:
