@@ -84,7 +84,7 @@ func (c *Controller) run(parent context.Context, s *ledger.State, head log.Head)
 	}
 	l.loop.wake = l.act
 	f := &follower{
-		Host: &c.config.Host, loop: l.loop, ledger: func() *ledger.State { return l.machine.Ledger },
+		Host: &c.config.Host, loop: l.loop, id: head.ID, ledger: func() *ledger.State { return l.machine.Ledger },
 		fold: func(entries []log.Entry) {
 			l.machine.Folded(entries)
 			l.act()

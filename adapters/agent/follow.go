@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	retryPause  = time.Second // before the log is read again after an error
-	followAhead = 1024        // entries that a follower may be ahead of its machine
-	readAtOnce  = 64          // entries, before the machine looks at what else there is to do
+	retryPause   = time.Second // before what has failed is tried again
+	failuresSaid = 30          // one of so many failures is said: twice a minute
+	followAhead  = 1024        // entries that a follower may be ahead of its machine
+	readAtOnce   = 64          // entries, before the machine looks at what else there is to do
 )
 
 // begin reads the log up to its head and gives the ledger there. It tries until the context ends.
@@ -27,7 +28,7 @@ func (h *Host) begin(ctx context.Context) (*ledger.State, log.Head, error) {
 		if ctx.Err() != nil {
 			return nil, head, ctx.Err()
 		}
-		if failed%30 == 0 { // twice a minute
+		if failed%failuresSaid == 0 {
 			h.Logger.Warn("the log cannot be read yet", "error", err)
 		}
 		if err := pause(ctx, retryPause); err != nil {
@@ -53,16 +54,28 @@ func (h *Host) fold(ctx context.Context) (*ledger.State, log.Head, error) {
 			return nil, head, err
 		}
 		if s.ApplyEntry(e); e.Sequence >= head.Last {
-			return s, head, nil
+			return s, head, h.isLog(ctx, head.ID)
 		}
 	}
 	return nil, head, ctx.Err()
+}
+
+// isLog tells that the log is still the one with an identity: else what was read since may be another one's.
+func (h *Host) isLog(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, appendPatience)
+	defer cancel()
+	head, err := h.Log.Head(ctx)
+	if err == nil && head.ID != id {
+		return fmt.Errorf("%w: it is %s, not %s", log.ErrOtherLog, head.ID, id)
+	}
+	return err
 }
 
 // follower hands a log's entries to a machine.
 type follower struct {
 	*Host
 	loop     *loop
+	id       string               // of the log
 	ledger   func() *ledger.State // the machine's, in the loop
 	fold     func([]log.Entry)    // in the loop
 	replaced func()               // the log is another one; in the loop
@@ -80,27 +93,17 @@ func (f *follower) attach() {
 // follow goes on until the context ends or the log is another one. Whatever else keeps the log from being read is said and tried again.
 func (f *follower) follow(ctx context.Context, after uint64) {
 	for failed := 0; ; failed++ {
-		var failure error
-		for e, err := range f.Log.Follow(ctx, after) {
-			if err != nil {
-				failure = err
-				break
-			}
-			select {
-			case f.ahead <- e:
-			case <-ctx.Done():
-				return
-			}
-			after, failed = e.Sequence, 0
-			f.loop.ring()
-		}
+		last, err := f.followOnce(ctx, after)
 		if ctx.Err() != nil {
 			return
 		}
-		if failed%30 == 0 { // twice a minute
-			f.Logger.Error("the log cannot be followed", "after", after, "error", failure)
+		if last > after {
+			after, failed = last, 0
 		}
-		if errors.Is(failure, log.ErrOtherLog) {
+		if failed%failuresSaid == 0 {
+			f.Logger.Error("the log cannot be followed", "after", after, "error", err)
+		}
+		if errors.Is(err, log.ErrOtherLog) {
 			f.loop.post(f.replaced)
 			return
 		}
@@ -108,6 +111,32 @@ func (f *follower) follow(ctx context.Context, after uint64) {
 			return
 		}
 	}
+}
+
+// followOnce follows until that fails, and tells how far it came. What it follows is the log that is there when it begins, which need
+// not be the machine's any more: so it looks before, and again before it hands anything on.
+func (f *follower) followOnce(ctx context.Context, after uint64) (uint64, error) {
+	if err := f.isLog(ctx, f.id); err != nil {
+		return after, err
+	}
+	isKnown := false
+	for e, err := range f.Log.Follow(ctx, after) {
+		if err == nil && !isKnown {
+			err = f.isLog(ctx, f.id)
+		}
+		if err != nil {
+			return after, err
+		}
+		isKnown = true
+		select {
+		case f.ahead <- e:
+		case <-ctx.Done():
+			return after, ctx.Err()
+		}
+		after = e.Sequence
+		f.loop.ring()
+	}
+	return after, ctx.Err()
 }
 
 // read folds some of the entries that wait.

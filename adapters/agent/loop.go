@@ -20,10 +20,11 @@ type loop struct {
 	mu     sync.Mutex
 	posted []func()
 	bell   chan struct{} // something was posted, or is to be read
+	ended  chan struct{} // closed when run has ended
 }
 
 func newLoop(now func() lease.Instant) *loop {
-	return &loop{now: now, due: lease.Never, bell: make(chan struct{}, 1), read: func() bool { return false }}
+	return &loop{now: now, due: lease.Never, bell: make(chan struct{}, 1), ended: make(chan struct{}), read: func() bool { return false }}
 }
 
 // maxPosted bounds the messages and frames that wait for a process that does not get to run: a socket's buffer.
@@ -66,6 +67,7 @@ func (l *loop) take() []func() {
 
 // run goes on until the context ends; what is posted then is not done any more.
 func (l *loop) run(ctx context.Context) {
+	defer close(l.ended)
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
 	for {
@@ -101,12 +103,14 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
-// responds waits until the loop has done all that was posted before.
+// responds waits until the loop has done all that was posted before, or has ended.
 func (l *loop) responds(ctx context.Context) error {
 	done := make(chan struct{})
 	l.post(func() { close(done) })
 	select {
 	case <-done:
+		return nil
+	case <-l.ended:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("agent: it does nothing: %w", ctx.Err())

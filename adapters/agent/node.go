@@ -36,6 +36,7 @@ type NodeConfig struct {
 type Node struct {
 	config NodeConfig
 	path   string
+	disk   node.Disk // as it is to be: the next machine need not wait for a disk that fails; of Run's goroutine
 
 	mu         sync.Mutex
 	interfaces node.Linked
@@ -111,18 +112,17 @@ func (n *Node) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
+	if err := readDisk(n.path, &n.disk); err != nil {
+		return err
+	}
 	for {
-		var disk node.Disk
-		if err := readDisk(n.path, &disk); err != nil {
-			return err
-		}
 		opening, opened := n.untilLeaving(ctx)
 		s, head, err := n.config.begin(opening)
 		opened()
 		if err != nil {
 			return nil // it has been told to end before it was there
 		}
-		if left := n.run(ctx, s, head, disk); left || ctx.Err() != nil {
+		if left := n.run(ctx, s, head); left || ctx.Err() != nil {
 			return nil
 		}
 	}
@@ -153,24 +153,25 @@ type nodeLife struct {
 	members  Members
 	heads    chan struct{}
 	end      context.CancelFunc
+	disk     func(node.Disk) // takes what the next machine starts with
 	left     bool
 }
 
 // run lets a machine live until the context ends, it has left, or another one must start.
-func (n *Node) run(parent context.Context, s *ledger.State, head log.Head, disk node.Disk) (left bool) {
+func (n *Node) run(parent context.Context, s *ledger.State, head log.Head) (left bool) {
 	ctx, end := context.WithCancel(parent)
 	defer end()
 	l := &nodeLife{
 		NodeConfig: &n.config, loop: newLoop(n.config.Now), proposer: newProposer(&n.config.Host),
-		heads: make(chan struct{}, 1), end: end,
+		heads: make(chan struct{}, 1), end: end, disk: func(disk node.Disk) { n.disk = disk },
 	}
 	l.pace = paceOf(s)
-	l.machine = node.New(n.config.Identity, l.pace.timing, head.ID, disk)
+	l.machine = node.New(n.config.Identity, l.pace.timing, head.ID, n.disk)
 	l.loop.wake = func() { l.step(node.Woken{}) }
 	l.saver = newSaver(&n.config.Host, n.path, func(node.Disk) {})
 	l.digester = newDigester(func(d lease.Digest) { l.loop.post(func() { l.step(node.Digested{Digest: d}) }) })
 	f := &follower{
-		Host: &n.config.Host, loop: l.loop, ledger: l.machine.Ledger,
+		Host: &n.config.Host, loop: l.loop, id: head.ID, ledger: l.machine.Ledger,
 		fold:     func(entries []log.Entry) { l.step(node.Folded{Entries: entries}) },
 		replaced: func() { l.step(node.LogReplaced{}); end() },
 	}
@@ -183,6 +184,9 @@ func (n *Node) run(parent context.Context, s *ledger.State, head log.Head, disk 
 	}
 	n.life.Store(l)
 	n.mu.Unlock()
+	if n.disk.Log != "" { // the machine before may have ended while the disk failed
+		l.saver.save(n.disk)
+	}
 
 	f.attach()
 	var running sync.WaitGroup
@@ -209,6 +213,7 @@ func (n *Node) run(parent context.Context, s *ledger.State, head log.Head, disk 
 func (l *nodeLife) step(in node.Input) {
 	ready := l.machine.Step(l.Now(), in)
 	if ready.Persist != nil {
+		l.disk(*ready.Persist)
 		l.saver.save(*ready.Persist)
 	}
 	for _, note := range ready.Notes {

@@ -28,6 +28,9 @@ type Host struct {
 	Routes                  netip.AddrPort    // NATS cluster; of controllers only
 }
 
+// DirectoryFile is the name of the directory in a folder.
+const DirectoryFile = "hosts.json"
+
 // Default ports.
 const (
 	HeartbeatPort = 7947
@@ -63,7 +66,7 @@ type Identity struct {
 
 // Names of a folder's files.
 const (
-	fileHosts       = "hosts.json"
+	fileHosts       = DirectoryFile
 	fileSeed        = "seed"
 	fileAuthority   = "ca.crt"
 	fileCertificate = "tls.crt"

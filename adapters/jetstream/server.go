@@ -65,6 +65,9 @@ type Server struct {
 	stop     sync.Once
 	tls      bool
 	password string // of the internal user
+
+	mu      sync.Mutex
+	options ServerOptions // as they are now
 }
 
 // internalUser is who connects within the process. Its password is drawn at each start and never leaves it.
@@ -108,13 +111,14 @@ func startServer(o ServerOptions) (*Server, error) {
 		_ = lock.Close()
 		return nil, err
 	}
+	o.Name = options.ServerName
 	natsServer, err := server.NewServer(options)
 	if err != nil {
 		_ = lock.Close()
 		return nil, err
 	}
 	natsServer.SetLoggerV2(logger, false, false, false)
-	s := &Server{server: natsServer, lock: lock, tls: o.TLS != nil, password: password}
+	s := &Server{server: natsServer, lock: lock, tls: o.TLS != nil, password: password, options: o}
 	natsServer.Start()
 	if !natsServer.ReadyForConnections(startPatience) {
 		s.Close()

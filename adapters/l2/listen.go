@@ -16,22 +16,17 @@ func (r *Responder) Listen() {
 
 // hasReceived looks at the kernel's counts of all that interfaces have received, whatever it was.
 func (r *Responder) hasReceived() {
-	all, err := whole(netlink.LinkList)
-	if err != nil {
-		return // the next frame tells
-	}
-	served := map[int]bool{}
-	for _, p := range *r.ports.Load() {
-		served[p.index] = true
-	}
+	ports := *r.ports.Load()
 	more := false
-	now := make(map[int]uint64, len(served))
-	for _, l := range all {
-		if a := l.Attrs(); served[a.Index] && a.Statistics != nil {
-			now[a.Index] = a.Statistics.RxPackets
-			before, known := r.received[a.Index]
-			more = more || known && now[a.Index] > before
+	now := make(map[int]uint64, len(ports))
+	for _, p := range ports { // each by itself: a host of Kubernetes has hundreds of others
+		l, err := netlink.LinkByIndex(p.index)
+		if err != nil || l.Attrs().Statistics == nil {
+			continue // the next frame tells
 		}
+		now[p.index] = l.Attrs().Statistics.RxPackets
+		before, known := r.received[p.index]
+		more = more || known && now[p.index] > before
 	}
 	r.received = now
 	if more {

@@ -29,7 +29,13 @@ func readConfig(cmd *cobra.Command, path string) error {
 	if root.Kind != yaml.MappingNode {
 		return fmt.Errorf("%s:%d: flags and their values are needed, as in `data: /var/lib/viplog`", path, root.Line)
 	}
+	seen := map[string]int{}
 	for i := 0; i < len(root.Content); i += 2 {
+		name := root.Content[i]
+		if line, twice := seen[name.Value]; twice {
+			return fmt.Errorf("%s:%d: %s stands in line %d already", path, name.Line, name.Value, line)
+		}
+		seen[name.Value] = name.Line
 		if err := setFlag(cmd.Flags(), root.Content[i], root.Content[i+1]); err != nil {
 			return fmt.Errorf("%s:%d: %w", path, root.Content[i].Line, err)
 		}
@@ -39,7 +45,7 @@ func readConfig(cmd *cobra.Command, path string) error {
 
 func setFlag(flags *pflag.FlagSet, name, value *yaml.Node) error {
 	f := flags.Lookup(name.Value)
-	if f == nil || name.Value == "config" {
+	if f == nil || name.Value == "config" || name.Value == "help" {
 		return fmt.Errorf("%q is no flag of this command; `--help` lists them", name.Value)
 	}
 	if f.Changed {
@@ -47,10 +53,13 @@ func setFlag(flags *pflag.FlagSet, name, value *yaml.Node) error {
 	}
 	values := []*yaml.Node{value}
 	if value.Kind == yaml.SequenceNode {
+		if _, isList := f.Value.(pflag.SliceValue); !isList {
+			return fmt.Errorf("%s: one value is needed, not a list", name.Value)
+		}
 		values = value.Content
 	}
 	for _, v := range values {
-		if v.Kind != yaml.ScalarNode {
+		if v.Kind != yaml.ScalarNode || v.Tag == "!!null" {
 			return fmt.Errorf("%s: a plain value is needed", name.Value)
 		}
 		if err := f.Value.Set(v.Value); err != nil {

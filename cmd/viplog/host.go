@@ -46,6 +46,7 @@ func (r hostRoles) String() string {
 // hostOptions say how a host's processes run.
 type hostOptions struct {
 	roles     hostRoles
+	identity  string // the folder
 	data      string
 	nodeName  string
 	keep      bool // at a stop addresses are kept for the process that follows
@@ -56,11 +57,12 @@ type hostOptions struct {
 
 // hostAgents are the machines of a host, with what they stand on.
 type hostAgents struct {
-	identity *identity.Identity
-	options  hostOptions
-	logger   *slog.Logger
-	log      *hostLog
-	mail     *hostMail
+	identity  *identity.Identity
+	directory *hostDirectory
+	options   hostOptions
+	logger    *slog.Logger
+	log       *hostLog
+	mail      *hostMail
 
 	node       *agent.Node
 	voter      *agent.Voter
@@ -72,11 +74,15 @@ type hostAgents struct {
 	end     context.CancelFunc
 	running sync.WaitGroup
 	nodeEnd chan struct{} // closed when the node has ended
+
+	nodeRuns bool
 }
 
-func newHostAgents(i *identity.Identity, options hostOptions, logger *slog.Logger, l *hostLog, mail *hostMail) *hostAgents {
+func newHostAgents(
+	i *identity.Identity, d *hostDirectory, options hostOptions, logger *slog.Logger, l *hostLog, mail *hostMail,
+) *hostAgents {
 	return &hostAgents{
-		identity: i, options: options, logger: logger, log: l, mail: mail, end: func() {},
+		identity: i, directory: d, options: options, logger: logger, log: l, mail: mail, end: func() {},
 		failed: make(chan error, 8), nodeEnd: make(chan struct{}),
 	}
 }
@@ -108,6 +114,7 @@ func (a *hostAgents) start(ctx context.Context) (err error) {
 		close(a.nodeEnd)
 		return nil
 	}
+	a.nodeRuns = true
 	a.run(run, "wire", a.wire.Run)
 	a.run(run, "node", func(ctx context.Context) error {
 		defer close(a.nodeEnd)
@@ -130,7 +137,7 @@ const handOverPatience = 5 * time.Second
 
 // stop hands the addresses over, unless they are to be kept.
 func (a *hostAgents) stop(context.Context) error {
-	if a.node != nil && !a.options.keep {
+	if a.nodeRuns && !a.options.keep {
 		a.node.Leave()
 		select {
 		case <-a.nodeEnd:
@@ -211,7 +218,7 @@ func (a *hostAgents) wanted(s *ledger.State) (all []ledger.Voter) {
 	cluster, _ := s.Cluster()
 	members, _ := s.Voters()
 	for _, host := range control.VoterHosts(cluster, s.Settings()) {
-		known, is := a.identity.Directory.Host(host)
+		known, is := a.directory.current().Host(host)
 		if !is || !known.Voter {
 			continue
 		}
@@ -327,6 +334,7 @@ func hostParts(i *identity.Identity, options hostOptions, logger *slog.Logger, s
 	return fx.Options(
 		fx.Supply(i, options, logger, std),
 		part[*hostLock]("lock", newHostLock),
+		part[*hostDirectory]("directory", newHostDirectory),
 		part[*hostLog]("log", newHostLog),
 		part[*hostMail]("heartbeat", newHostMail),
 		part[*hostSources]("sources", newHostSources),

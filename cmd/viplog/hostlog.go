@@ -23,9 +23,10 @@ import (
 // hostLog is the cluster's log as a host reaches it: on the NATS servers of the controllers, of which this host may run one, or on
 // others. Nothing of a host waits until it can be reached: what asks before is told so.
 type hostLog struct {
-	identity *identity.Identity
-	options  hostOptions
-	logger   *slog.Logger
+	identity  *identity.Identity
+	directory *hostDirectory
+	options   hostOptions
+	logger    *slog.Logger
 
 	server *jetstream.Server // nil: none runs here
 	conn   *nats.Conn
@@ -36,8 +37,10 @@ type hostLog struct {
 }
 
 // newHostLog comes after the lock: a second process must not touch the first one's server.
-func newHostLog(i *identity.Identity, options hostOptions, logger *slog.Logger, _ *hostLock) *hostLog {
-	return &hostLog{identity: i, options: options, logger: logger, cancel: func() {}, log: lateLog{opened: make(chan struct{})}}
+func newHostLog(i *identity.Identity, d *hostDirectory, options hostOptions, logger *slog.Logger, _ *hostLock) *hostLog {
+	return &hostLog{
+		identity: i, directory: d, options: options, logger: logger, cancel: func() {}, log: lateLog{opened: make(chan struct{})},
+	}
 }
 
 func (l *hostLog) start(ctx context.Context) (err error) {
@@ -52,6 +55,7 @@ func (l *hostLog) start(ctx context.Context) (err error) {
 		if l.server, err = jetstream.StartServer(o); err != nil {
 			return err
 		}
+		l.directory.follow(func(d identity.Directory) error { return l.server.SetUsers(natsUsers(d)) })
 		l.logger.Info("a NATS server of the log runs here", "clients", l.server.URL())
 	}
 	if l.conn, err = l.connect(); err != nil {
@@ -85,6 +89,7 @@ func (l *hostLog) connect() (*nats.Conn, error) {
 	}
 	options := append(l.identity.NATSOptions(),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait),
+		nats.ReconnectBufSize(-1), // what was not sent in time is not sent at all
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(pingsOut), nats.Timeout(2*time.Second),
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
 			if !c.IsClosed() {

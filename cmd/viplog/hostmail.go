@@ -23,10 +23,11 @@ import (
 
 // hostMail carries lease messages between the machines of this host and those of others. Within the host they take no wire.
 type hostMail struct {
-	identity *identity.Identity
-	logger   *slog.Logger
-	conn     *heartbeat.Conn
-	socket   net.PacketConn
+	identity  *identity.Identity
+	directory *hostDirectory
+	logger    *slog.Logger
+	conn      *heartbeat.Conn
+	socket    net.PacketConn
 
 	node       *agent.Node // nil: no such role here
 	voter      *agent.Voter
@@ -39,8 +40,8 @@ type hostMail struct {
 	running sync.WaitGroup
 }
 
-func newHostMail(i *identity.Identity, logger *slog.Logger) *hostMail {
-	return &hostMail{identity: i, logger: logger, members: map[string]agent.Members{}, cancel: func() {}}
+func newHostMail(i *identity.Identity, d *hostDirectory, logger *slog.Logger) *hostMail {
+	return &hostMail{identity: i, directory: d, logger: logger, members: map[string]agent.Members{}, cancel: func() {}}
 }
 
 // receiveBuffer holds what arrives while the process does not get to run: the heartbeats of 128 nodes for several leases.
@@ -63,8 +64,13 @@ func (m *hostMail) listen(ctx context.Context) error {
 		_ = udp.SetReadBuffer(receiveBuffer) // the kernel's limit may be less
 	}
 	m.socket = socket
+	if udp, ok := socket.(*net.UDPConn); ok {
+		if m.socket, err = unwaiting(udp); err != nil {
+			return errors.Join(err, socket.Close())
+		}
+	}
 	m.conn, err = heartbeat.New(heartbeat.Config{
-		PacketConn: socket, Identity: m.identity.Private, Cluster: m.identity.Directory.Cluster, Handler: m,
+		PacketConn: m.socket, Identity: m.identity.Private, Cluster: m.identity.Directory.Cluster, Handler: m,
 	})
 	return err
 }
@@ -87,6 +93,10 @@ func (m *hostMail) start(ctx context.Context) error {
 		return err
 	}
 	m.setPeers()
+	m.directory.follow(func(identity.Directory) error {
+		m.setPeers()
+		return nil
+	})
 	return nil
 }
 
@@ -126,7 +136,7 @@ func (m *hostMail) setPeers() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var peers []heartbeat.Peer
-	for _, h := range m.identity.Directory.Hosts {
+	for _, h := range m.directory.current().Hosts {
 		if h.Address == m.identity.Self.Address {
 			continue
 		}
@@ -155,7 +165,7 @@ func (m *hostMail) send(to netip.Addr, message any) {
 		m.deliver(message)
 		return
 	}
-	if h, known := m.identity.Directory.Host(to); known {
+	if h, known := m.directory.current().Host(to); known {
 		_ = m.conn.Send(h.Key, message) // counted
 	}
 }
@@ -165,7 +175,7 @@ func (m *hostMail) answer(to netip.Addr, a lease.Answer) { m.send(to, a) }
 
 // say sends a voter's word to hosts and to all controllers.
 func (m *hostMail) say(others []netip.Addr, w lease.Word) {
-	for _, h := range m.identity.Directory.Hosts {
+	for _, h := range m.directory.current().Hosts {
 		if h.Controller || slices.Contains(others, h.Address) { // a voter's own host is none of the others
 			m.send(h.Address, w)
 		}

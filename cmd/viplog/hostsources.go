@@ -83,9 +83,26 @@ func (s *hostSources) run(parent context.Context) error {
 	return ended
 }
 
-// followServices applies the manifests in the folder, and again whenever they have changed.
+// watchAgain is how soon a folder is looked for again that is missing.
+const watchAgain = 10 * time.Second
+
+// followServices applies the manifests in the folder, and again whenever they have changed, until the context ends.
 func (s *hostSources) followServices(ctx context.Context, r *replica.Replica) {
-	err := manifest.Watch(ctx, s.options.services, func(read manifest.Manifests, err error) {
+	for ctx.Err() == nil {
+		err := s.watchServices(ctx, r)
+		if err == nil {
+			return
+		}
+		s.logger.Error("the folder of manifests is not watched", "error", err)
+		select {
+		case <-time.After(watchAgain):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *hostSources) watchServices(ctx context.Context, r *replica.Replica) error {
+	return manifest.Watch(ctx, s.options.services, func(read manifest.Manifests, err error) {
 		if err != nil {
 			s.logger.Error("manifests cannot be read; what was read before stays", "error", err)
 			return
@@ -101,9 +118,6 @@ func (s *hostSources) followServices(ctx context.Context, r *replica.Replica) {
 			s.logger.Error("the manifests are not applied", "error", err)
 		}
 	})
-	if err != nil {
-		s.logger.Error("the folder of manifests is not watched", "error", err)
-	}
 }
 
 // submit appends a plan's facts, and tries until it can, or the ledger would not honour them.

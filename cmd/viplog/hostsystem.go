@@ -119,7 +119,8 @@ func notifySystemd(ctx context.Context, logger *slog.Logger, goesOn func(context
 		<-ctx.Done()
 		return
 	}
-	tick := time.NewTicker(interval / 2)
+	interval /= 3 // one that takes its time does not end the process
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
@@ -127,7 +128,7 @@ func notifySystemd(ctx context.Context, logger *slog.Logger, goesOn func(context
 		case <-ctx.Done():
 			return
 		}
-		bounded, cancel := context.WithTimeout(ctx, interval/2)
+		bounded, cancel := context.WithTimeout(ctx, interval)
 		if err := goesOn(bounded); err != nil {
 			logger.Error("viplog does not go on", "error", err)
 		} else {

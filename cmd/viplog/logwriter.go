@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,6 +15,8 @@ type logWriter struct {
 	to    io.Writer
 	lines chan []byte
 	lost  atomic.Uint64
+	over  chan struct{} // closed when nothing more is to be written
+	once  sync.Once
 	ended chan struct{}
 }
 
@@ -20,7 +24,7 @@ type logWriter struct {
 const logRoom = 1 << 16
 
 func newLogWriter(to io.Writer) *logWriter {
-	w := &logWriter{to: to, lines: make(chan []byte, logRoom), ended: make(chan struct{})}
+	w := &logWriter{to: to, lines: make(chan []byte, logRoom), over: make(chan struct{}), ended: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -28,7 +32,7 @@ func newLogWriter(to io.Writer) *logWriter {
 // Write implements io.Writer, for one line a call.
 func (w *logWriter) Write(line []byte) (int, error) {
 	select {
-	case w.lines <- append([]byte(nil), line...):
+	case w.lines <- bytes.Clone(line):
 	default:
 		w.lost.Add(1)
 	}
@@ -37,17 +41,30 @@ func (w *logWriter) Write(line []byte) (int, error) {
 
 func (w *logWriter) run() {
 	defer close(w.ended)
-	for line := range w.lines {
-		_, _ = w.to.Write(line)
-		if lost := w.lost.Swap(0); lost > 0 {
-			fmt.Fprintf(w.to, "{\"level\":\"WARN\",\"msg\":\"lines of this log were lost: its reader is too slow\",\"lines\":%d}\n", lost)
+	for {
+		select {
+		case line := <-w.lines:
+			w.write(line)
+		case <-w.over:
+			for len(w.lines) > 0 {
+				w.write(<-w.lines)
+			}
+			return
 		}
 	}
 }
 
-// close writes what waits, if it can within a second. Nothing may be written after it.
+func (w *logWriter) write(line []byte) {
+	_, _ = w.to.Write(line)
+	if lost := w.lost.Swap(0); lost > 0 {
+		fmt.Fprintf(w.to, "{\"level\":\"WARN\",\"msg\":\"lines of this log were lost: its reader is too slow\",\"lines\":%d}\n", lost)
+	}
+}
+
+// close writes what waits, if it can within a second. What is written after it is lost: a part that took too long to stop may still
+// have something to say.
 func (w *logWriter) close() {
-	close(w.lines)
+	w.once.Do(func() { close(w.over) })
 	select {
 	case <-w.ended:
 	case <-time.After(time.Second):

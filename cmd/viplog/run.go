@@ -132,7 +132,7 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 		return failed(err)
 	}
 	options := hostOptions{
-		roles: roles, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
+		roles: roles, identity: flags.identity, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
 		services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed,
 	}
 	logger = logger.With("host", who.Self.Address)
@@ -146,7 +146,7 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 		defer logger.Info("viplog stops", "on-stop", flags.onStop)
 		return d.Agents.wait(ctx)
 	}, hostParts(who, options, logger, std))
-	if err != nil {
+	if err != nil && !(errors.Is(err, context.Canceled) && cmd.Context().Err() != nil) { // it was told to stop while it started
 		return asFailure(err)
 	}
 	return nil
