@@ -16,7 +16,8 @@ import (
 
 const (
 	appendPatience = 2 * time.Second
-	appendPause    = 20 * time.Millisecond // between two tries
+	appendPause    = 20 * time.Millisecond  // between two tries
+	refusedPause   = 320 * time.Millisecond // the longest one, of a fact that is refused again and again
 )
 
 // proposer appends the facts that a machine finds missing, the first one first, each guarded by its entity, until the machine
@@ -70,6 +71,7 @@ func (p *proposer) run(ctx context.Context) {
 		tried    = -1     // the version that it is of
 		ids      int
 		reported time.Time
+		wait     = appendPause
 	)
 	for {
 		next, version, folded := p.next()
@@ -89,22 +91,24 @@ func (p *proposer) run(ctx context.Context) {
 				continue
 			}
 			ids++
+			wait = appendPause
 			fact = log.Fact{Record: record, ID: fmt.Sprint(p.life, "-", ids), Source: p.Source}
 		}
 		sequence, err := p.append(ctx, fact, folded)
 		switch {
 		case err == nil:
-			stored, tried = sequence, -1
+			stored, tried, wait = sequence, -1, appendPause
 		case errors.Is(err, log.ErrConflict):
 			tried = -1
 		default:
 			tried = version // the same fact again
+			wait = min(2*wait, refusedPause)
 			if time.Since(reported) > 10*time.Second {
 				reported = time.Now()
 				p.Logger.Warn("a fact cannot be appended yet", "type", fact.Type, "entity", fact.Entity, "error", err)
 			}
 		}
-		if pause(ctx, appendPause) != nil {
+		if pause(ctx, wait) != nil {
 			return
 		}
 	}
