@@ -282,7 +282,7 @@ func TestTwoClustersThatUseOneAddressBothReportIt(t *testing.T) {
 	}
 	for _, c := range []*lab.Cluster{a, b} {
 		var reported []byte
-		for began := time.Now(); !strings.Contains(string(reported), "uses it"); time.Sleep(200 * time.Millisecond) {
+		for began := time.Now(); !strings.Contains(string(reported), "answers for it on"); time.Sleep(200 * time.Millisecond) {
 			if time.Since(began) > 60*time.Second {
 				t.Fatalf("a minute later no conflict is told:\n%s", reported)
 			}
