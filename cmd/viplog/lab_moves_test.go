@@ -122,11 +122,7 @@ func TestOwnersGoOnWithoutControllers(t *testing.T) {
 	if len(r.Changes) > 0 || len(r.Holders) != 1 {
 		t.Errorf("%+v", r.Holders)
 	}
-	for _, s := range r.Streams {
-		if s.Lost+s.Late > 0 {
-			t.Errorf("%s: %d lost and %d late of %d", s.Name, s.Lost, s.Late, s.Sent)
-		}
-	}
+	noneLost(t, r)
 	for _, h := range n.Hosts[2:] {
 		h.Start()
 	}
