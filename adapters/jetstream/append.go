@@ -20,6 +20,7 @@ import (
 const (
 	codeNoPeers          jetstream.ErrorCode = 10005
 	codeNotAvailable     jetstream.ErrorCode = 10008
+	codeAlone            jetstream.ErrorCode = 10074 // more replicas than one are asked of a server without a cluster
 	codeMessageTooLarge  jetstream.ErrorCode = 10054
 	codeWrongLast        jetstream.ErrorCode = 10071
 	codeWrongLastPending jetstream.ErrorCode = 10164 // of a replicated stream, with another append under way

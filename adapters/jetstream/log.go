@@ -130,7 +130,12 @@ func (l *Log) made(ctx context.Context, o Options) (jetstream.Stream, error) {
 	defer cancel()
 	stream, err := l.js.Stream(ctx, l.stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = l.js.CreateStream(ctx, l.config(o))
+		config := l.config(o)
+		stream, err = l.js.CreateStream(ctx, config)
+		if isAlone(err) { // a NATS of somebody else's may be one server; what follows warns of it
+			config.Replicas = 1
+			stream, err = l.js.CreateStream(ctx, config)
+		}
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			stream, err = l.js.Stream(ctx, l.stream)
 		}
@@ -145,6 +150,12 @@ func (l *Log) made(ctx context.Context, o Options) (jetstream.Stream, error) {
 		}
 	}
 	return stream, nil
+}
+
+// isAlone says whether a server has no others that could have replicas.
+func isAlone(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == codeAlone
 }
 
 // isForming says whether nobody could answer, which changes when servers of the cluster have chosen a leader.

@@ -52,12 +52,11 @@ func NodePermissions(cluster, key string, address netip.Addr) Permissions {
 }
 
 // ControllerPermissions are a reader's, and to append what controllers append, to make, configure and purge the stream, and
-// to hear who is present. The one operator's fact among theirs is the rebalance after a start from nothing.
+// to hear who is present.
 func ControllerPermissions(cluster, key string) Permissions {
 	stream := streamPrefix + event.EscapeToken(cluster)
 	return ReaderPermissions(cluster, key).And(factsOf(cluster, event.ByControl)).And(Permissions{
 		Publish: []string{
-			"viplog." + event.EscapeToken(cluster) + ".log." + event.RebalanceRequested{}.Entity(),
 			"$JS.API.STREAM.CREATE." + stream,
 			"$JS.API.STREAM.UPDATE." + stream,
 			"$JS.API.STREAM.PURGE." + stream,

@@ -145,8 +145,9 @@ func TestEveryRoleMayDoItsOwnAndNothingElse(t *testing.T) {
 		publish["viplog.shop_a.log."+kind+".10_0_0_2"] = controllers
 	}
 	for _, kind := range event.KindsOf(event.ByOperator) {
-		publish["viplog.shop_a.log."+kind] = operators
-		publish["viplog.shop_a.log."+kind+".10_0_0_2"] = operators
+		who := slices.Concat(publish["viplog.shop_a.log."+kind], operators) // a rebalance is asked for by either
+		publish["viplog.shop_a.log."+kind] = who
+		publish["viplog.shop_a.log."+kind+".10_0_0_2"] = who
 	}
 	publish["viplog.shop_a.log.rebalance"] = []string{"operator", "controller", "both"} // the one after a start from nothing
 	for _, kind := range []string{kindOf(event.ServiceApplied{}), kindOf(event.EndpointsChanged{})} {

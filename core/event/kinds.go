@@ -12,11 +12,12 @@ const (
 	ByNode     = byNode
 )
 
-// KindsOf lists the kinds of entities that facts of one of Type.By are about, sorted. No kind is of two of them.
+// KindsOf lists the kinds of entities that facts of one of Type.By are about, sorted. A kind is of two of
+// them only if each of its facts is.
 func KindsOf(by string) []string {
 	var kinds []string
 	for _, f := range forms {
-		if f.by == by {
+		if f.by == by || f.also == by {
 			kind, _, _ := strings.Cut(f.zero.Entity(), ".")
 			kinds = append(kinds, kind)
 		}
