@@ -17,12 +17,17 @@ type hearing struct {
 	at        lease.Instant // the last frame of another host, or a message of a voter on one, that the node knows of
 	isDeaf    bool          // it answers nothing until it hears somebody
 	checkedAt lease.Instant // it has heard somebody and asked: until then nobody may have objected; 0: it has not asked
+	deafAt    lease.Instant // when it was so last
+	saidAt    lease.Instant // when it was, and said so, last
 }
 
 // isDue tells whether nothing was heard for so long that the wire is to be asked.
 func (h hearing) isDue(now lease.Instant, timing lease.Timing) bool {
 	return now.Since(h.at) >= timing.Heartbeat
 }
+
+// sayAgain is how often a node says at most that it hears nobody.
+const sayAgain = time.Minute
 
 // frameTakes is how long a paced frame takes.
 const frameTakes = 100 * time.Microsecond
@@ -33,7 +38,9 @@ func (m *Machine) listened() {
 	if !m.hearing.isDeaf || m.leased || m.phase != running {
 		return
 	}
-	m.note(trace.Hearing, netip.Addr{}, 0, "")
+	if m.hearing.saidAt == m.hearing.deafAt {
+		m.note(trace.Hearing, netip.Addr{}, 0, "")
+	}
 	m.hearing.isDeaf = false
 	m.hearing.checkedAt = m.now.Add(2*m.timing.Heartbeat + 2*frameTakes*time.Duration(m.vips.Len())) // it asks twice
 	for _, v := range m.vips.Items() {
@@ -56,8 +63,11 @@ func (m *Machine) hold() {
 		m.wakeAt(m.now.Add(m.timing.Heartbeat))
 		return
 	case m.now.Since(h.at) >= m.timing.Lease-m.timing.Heartbeat: // that is before a lease ends by which nobody was heard
-		h.isDeaf = true
-		m.note(trace.Deaf, netip.Addr{}, 0, "")
+		h.isDeaf, h.deafAt = true, m.now
+		if h.saidAt == 0 || m.now.Since(h.saidAt) >= sayAgain { // on a quiet segment it may be so every second
+			h.saidAt = m.now
+			m.note(trace.Deaf, netip.Addr{}, 0, "")
+		}
 		m.until = 0
 		m.wakeAt(m.now.Add(m.timing.Heartbeat))
 		return
