@@ -118,7 +118,7 @@ func (a *Audit) responded(p *nodeProcess, ready node.Ready) {
 	}
 	before := a.standing[p]
 	leased := p.machine.LeasedUntil() > now
-	if leased && !before.leased || p.responder.until > now && before.until <= now {
+	if leased && !before.leased || (p.responder.until > now) != (before.until > now) {
 		a.look(p)
 	}
 	a.standing[p] = standing{leased, p.responder.until}

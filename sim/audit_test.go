@@ -58,6 +58,7 @@ func TestTheAuditorFindsAnUnleasedOverlap(t *testing.T) {
 
 func TestTheAuditorFindsAnAnnouncementWithoutALease(t *testing.T) {
 	w, addr, owner := announced(t, 1, Options{Nodes: 1})
+	w.Clients[0].Poll(addr, 50*time.Millisecond) // who hears nobody is silent
 	w.Isolate(owner)
 	w.RunUntil(w.Now() + 2*time.Minute) // it holds, and asks
 	noViolation(t, w)

@@ -35,6 +35,7 @@ type Host struct {
 
 	nodeDisk    nodeDisk
 	voterDisk   lease.VoterDisk
+	fresh       fresh
 	disks       int // that its voter has lost
 	starts      int // of node processes, to tell them apart
 	voterStarts int
@@ -53,6 +54,12 @@ type Host struct {
 }
 
 type roles struct{ node, voter, controller bool }
+
+// fresh says until when promises of another log may run, by the clock of a boot.
+type fresh struct {
+	boot  int
+	until lease.Instant
+}
 
 // clock is a host's CLOCK_BOOTTIME: off by a constant, and fast or slow by at most one part in a hundred.
 type clock struct {

@@ -22,6 +22,7 @@ type nodeProcess struct {
 	process
 	machine   *node.Machine
 	responder responder
+	listens   bool // for the next frame of another host
 	log       LogClient
 	proposer  *proposer
 }
@@ -125,6 +126,7 @@ func (p *nodeProcess) perform(ready node.Ready) {
 	for _, f := range ready.Frames {
 		p.frame(f)
 	}
+	p.listens = p.listens || ready.Listen
 	if ready.Propose != nil {
 		p.proposer.replace(ready.Propose)
 	} else if len(p.proposer.facts) > 0 {
@@ -241,6 +243,10 @@ func (p *nodeProcess) answers(a netip.Addr) bool {
 func (h *Host) receive(f segment.Frame) {
 	if !h.up {
 		return
+	}
+	if p := h.node; p != nil && p.listens && f.Source != h.port.MAC {
+		p.listens = false
+		p.hear(func() { p.step(node.Listened{}) })
 	}
 	if f.Kind == segment.Packet {
 		if answer, ok := segment.AnswerFor(f, h.port.MAC); ok && h.forwards(f.Target) {

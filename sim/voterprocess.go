@@ -46,7 +46,7 @@ func (p *voterProcess) open() {
 			p.open()
 			return
 		}
-		fresh := h.voterDisk.Log != "" && h.voterDisk.Log != head.ID
+		fresh := h.isFresh(head.ID)
 		if h.voterDisk.Log != head.ID {
 			h.voterDisk = lease.VoterDisk{Voter: h.voterDisk.Voter, Log: head.ID}
 		}
@@ -60,6 +60,16 @@ func (p *voterProcess) open() {
 		p.do(func() { p.perform(p.machine.Wake(h.now())) })
 		p.follower().follow(h.world.snapshotFor(head))
 	})
+}
+
+// isFresh tells whether promises of another log may still run. A restart makes no difference to them, and of a boot before it is not known
+// for how long they do.
+func (h *Host) isFresh(log string) bool {
+	came := h.voterDisk.Log != "" && h.voterDisk.Log != log
+	if came || h.fresh.until > 0 && h.fresh.boot != h.boots {
+		h.fresh = fresh{h.boots, h.now().Add(2 * h.world.options.Timing.Lease)}
+	}
+	return h.now() < h.fresh.until
 }
 
 func (p *voterProcess) ledger() *ledger.State {

@@ -27,7 +27,7 @@ import (
 // links are function calls.
 type cluster struct {
 	t     *testing.T
-	log   log.Log
+	log   *awayLog
 	hosts []*host
 }
 
@@ -81,6 +81,8 @@ func (w *fakeWire) Send(frames []node.Frame) {
 	w.frames = append(w.frames, frames...)
 }
 
+func (w *fakeWire) Listen() {}
+
 func (w *fakeWire) answers(a netip.Addr) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -88,7 +90,7 @@ func (w *fakeWire) answers(a netip.Addr) bool {
 }
 
 func newCluster(t *testing.T, profile string, hosts int) *cluster {
-	c := &cluster{t: t, log: logtest.NewMemory(time.Now)}
+	c := &cluster{t: t, log: &awayLog{Log: logtest.NewMemory(time.Now)}}
 	declared := event.ClusterConfigured{
 		Name: "test", ClusterType: "user", ControlPlaneLBPort: 443, ControlPlaneVIP: netip.MustParseAddr("10.0.0.254"),
 		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/20")},

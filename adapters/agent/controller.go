@@ -42,6 +42,14 @@ func (c *Controller) Heard(w lease.Word) {
 	}
 }
 
+// Responds waits until the machine has done what it was to do, if there is one.
+func (c *Controller) Responds(ctx context.Context) error {
+	if l := c.life.Load(); l != nil {
+		return l.loop.responds(ctx)
+	}
+	return nil
+}
+
 // Run goes on until the context ends.
 func (c *Controller) Run(ctx context.Context) error {
 	for {
@@ -75,10 +83,10 @@ func (c *Controller) run(parent context.Context, s *ledger.State, head log.Head)
 		loop: newLoop(c.config.Now), proposer: newProposer(&c.config.Host),
 	}
 	l.loop.wake = l.act
-	f := follower{
-		Host: &c.config.Host, loop: l.loop, ledger: func() *ledger.State { return l.machine.Ledger },
-		fold: func(e log.Entry) {
-			l.machine.Folded([]log.Entry{e})
+	f := &follower{
+		Host: &c.config.Host, loop: l.loop, id: head.ID, ledger: func() *ledger.State { return l.machine.Ledger },
+		fold: func(entries []log.Entry) {
+			l.machine.Folded(entries)
 			l.act()
 		},
 		replaced: end,
@@ -89,6 +97,7 @@ func (c *Controller) run(parent context.Context, s *ledger.State, head log.Head)
 	})
 	c.life.Store(l)
 
+	f.attach()
 	var running sync.WaitGroup
 	running.Go(func() { f.follow(ctx, s.Sequence()) })
 	running.Go(func() { l.proposer.run(ctx) })

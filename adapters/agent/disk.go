@@ -33,7 +33,7 @@ func writeDisk(path string, value any) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) // one that a crash has left is taken
 	if err != nil {
 		return err
 	}
@@ -94,13 +94,15 @@ func (s *saver[T]) run(ctx context.Context) {
 
 // write tries until it has stored a value, or there is a newer one.
 func (s *saver[T]) write(ctx context.Context, value T) {
-	for {
+	for failed := 0; ; failed++ {
 		err := writeDisk(s.path, value)
 		if err == nil {
 			s.saved(value)
 			return
 		}
-		s.Logger.Error("the disk failed", "path", s.path, "error", err)
+		if failed%failuresSaid == 0 {
+			s.Logger.Error("the disk failed", "path", s.path, "error", err)
+		}
 		if len(s.next) > 0 || pause(ctx, retryPause) != nil {
 			return
 		}

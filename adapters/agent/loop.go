@@ -2,25 +2,29 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
 	"viplog/core/lease"
 )
 
-// loop does what is posted, in its order, and wakes its machine when that is due. All of it happens in run's goroutine.
+// loop does what is posted, in its order, wakes its machine when that is due, and when there is nothing of that to do reads on in the
+// log: whatever comes in there, leases are renewed in time. All of it happens in run's goroutine.
 type loop struct {
 	now  func() lease.Instant
 	due  lease.Instant // of the loop's goroutine
 	wake func()
+	read func() (more bool) // reads some entries, if there are; nil: there is no log
 
 	mu     sync.Mutex
 	posted []func()
-	bell   chan struct{} // something was posted
+	bell   chan struct{} // something was posted, or is to be read
+	ended  chan struct{} // closed when run has ended
 }
 
 func newLoop(now func() lease.Instant) *loop {
-	return &loop{now: now, due: lease.Never, bell: make(chan struct{}, 1)}
+	return &loop{now: now, due: lease.Never, bell: make(chan struct{}, 1), ended: make(chan struct{}), read: func() bool { return false }}
 }
 
 // maxPosted bounds the messages and frames that wait for a process that does not get to run: a socket's buffer.
@@ -63,6 +67,7 @@ func (l *loop) take() []func() {
 
 // run goes on until the context ends; what is posted then is not done any more.
 func (l *loop) run(ctx context.Context) {
+	defer close(l.ended)
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
 	for {
@@ -81,6 +86,9 @@ func (l *loop) run(ctx context.Context) {
 			l.wake()
 			continue
 		}
+		if l.read() {
+			continue
+		}
 		wait := time.Hour
 		if l.due != lease.Never {
 			wait = l.due.Since(now)
@@ -92,5 +100,19 @@ func (l *loop) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// responds waits until the loop has done all that was posted before, or has ended.
+func (l *loop) responds(ctx context.Context) error {
+	done := make(chan struct{})
+	l.post(func() { close(done) })
+	select {
+	case <-done:
+		return nil
+	case <-l.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("agent: it does nothing: %w", ctx.Err())
 	}
 }

@@ -17,6 +17,7 @@ import (
 type Wire interface {
 	Serve(stop []netip.Addr, start []node.Served, until lease.Instant)
 	Send(frames []node.Frame)
+	Listen()
 }
 
 // NodeConfig says what a node is made of.
@@ -35,6 +36,7 @@ type NodeConfig struct {
 type Node struct {
 	config NodeConfig
 	path   string
+	disk   node.Disk // as it is to be: the next machine need not wait for a disk that fails; of Run's goroutine
 
 	mu         sync.Mutex
 	interfaces node.Linked
@@ -75,6 +77,13 @@ func (n *Node) Heard(in node.Heard) {
 	}
 }
 
+// Listened takes note that another host has sent a frame since Wire.Listen was called.
+func (n *Node) Listened() {
+	if life := n.life.Load(); life != nil {
+		life.loop.offer(func() { life.step(node.Listened{}) })
+	}
+}
+
 // Answered takes a voter's answer.
 func (n *Node) Answered(a lease.Answer) {
 	if life := n.life.Load(); life != nil {
@@ -85,22 +94,10 @@ func (n *Node) Answered(a lease.Answer) {
 // Leave hands the addresses over to others; Run then returns.
 func (n *Node) Leave() { n.leave.Do(func() { close(n.leaving) }) }
 
-// Addresses are those that the node announces or is about to; none while it does not run.
-func (n *Node) Addresses(ctx context.Context) (all []netip.Addr) {
-	life := n.life.Load()
-	if life == nil {
-		return nil
-	}
-	done := make(chan struct{})
-	life.loop.post(func() {
-		all = life.machine.Addresses()
-		close(done)
-	})
-	select {
-	case <-done:
-		return all
-	case <-ctx.Done():
-	case <-life.ended:
+// Responds waits until the machine has done what it was to do, if there is one.
+func (n *Node) Responds(ctx context.Context) error {
+	if l := n.life.Load(); l != nil {
+		return l.loop.responds(ctx)
 	}
 	return nil
 }
@@ -115,18 +112,17 @@ func (n *Node) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
+	if err := readDisk(n.path, &n.disk); err != nil {
+		return err
+	}
 	for {
-		var disk node.Disk
-		if err := readDisk(n.path, &disk); err != nil {
-			return err
-		}
 		opening, opened := n.untilLeaving(ctx)
 		s, head, err := n.config.begin(opening)
 		opened()
 		if err != nil {
 			return nil // it has been told to end before it was there
 		}
-		if left := n.run(ctx, s, head, disk); left || ctx.Err() != nil {
+		if left := n.run(ctx, s, head); left || ctx.Err() != nil {
 			return nil
 		}
 	}
@@ -157,26 +153,26 @@ type nodeLife struct {
 	members  Members
 	heads    chan struct{}
 	end      context.CancelFunc
-	ended    <-chan struct{}
+	disk     func(node.Disk) // takes what the next machine starts with
 	left     bool
 }
 
 // run lets a machine live until the context ends, it has left, or another one must start.
-func (n *Node) run(parent context.Context, s *ledger.State, head log.Head, disk node.Disk) (left bool) {
+func (n *Node) run(parent context.Context, s *ledger.State, head log.Head) (left bool) {
 	ctx, end := context.WithCancel(parent)
 	defer end()
 	l := &nodeLife{
 		NodeConfig: &n.config, loop: newLoop(n.config.Now), proposer: newProposer(&n.config.Host),
-		heads: make(chan struct{}, 1), end: end, ended: ctx.Done(),
+		heads: make(chan struct{}, 1), end: end, disk: func(disk node.Disk) { n.disk = disk },
 	}
 	l.pace = paceOf(s)
-	l.machine = node.New(n.config.Identity, l.pace.timing, head.ID, disk)
+	l.machine = node.New(n.config.Identity, l.pace.timing, head.ID, n.disk)
 	l.loop.wake = func() { l.step(node.Woken{}) }
 	l.saver = newSaver(&n.config.Host, n.path, func(node.Disk) {})
 	l.digester = newDigester(func(d lease.Digest) { l.loop.post(func() { l.step(node.Digested{Digest: d}) }) })
-	f := follower{
-		Host: &n.config.Host, loop: l.loop, ledger: l.machine.Ledger,
-		fold:     func(e log.Entry) { l.step(node.Folded{Entries: []log.Entry{e}}) },
+	f := &follower{
+		Host: &n.config.Host, loop: l.loop, id: head.ID, ledger: l.machine.Ledger,
+		fold:     func(entries []log.Entry) { l.step(node.Folded{Entries: entries}) },
 		replaced: func() { l.step(node.LogReplaced{}); end() },
 	}
 
@@ -188,7 +184,11 @@ func (n *Node) run(parent context.Context, s *ledger.State, head log.Head, disk 
 	}
 	n.life.Store(l)
 	n.mu.Unlock()
+	if n.disk.Log != "" { // the machine before may have ended while the disk failed
+		l.saver.save(n.disk)
+	}
 
+	f.attach()
 	var running sync.WaitGroup
 	running.Go(func() { f.follow(ctx, s.Sequence()) })
 	running.Go(func() { l.proposer.run(ctx) })
@@ -213,6 +213,7 @@ func (n *Node) run(parent context.Context, s *ledger.State, head log.Head, disk 
 func (l *nodeLife) step(in node.Input) {
 	ready := l.machine.Step(l.Now(), in)
 	if ready.Persist != nil {
+		l.disk(*ready.Persist)
 		l.saver.save(*ready.Persist)
 	}
 	for _, note := range ready.Notes {
@@ -232,6 +233,9 @@ func (l *nodeLife) step(in node.Input) {
 	}
 	if len(ready.Frames) > 0 {
 		l.Wire.Send(ready.Frames)
+	}
+	if ready.Listen {
+		l.Wire.Listen()
 	}
 	l.proposer.folds(l.machine.Ledger())
 	if ready.Propose != nil {

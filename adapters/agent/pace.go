@@ -30,7 +30,7 @@ func (p *pace) follow(s *ledger.State, l *loop, isVoter bool, over func()) {
 	}
 	p.changing = true
 	wait := time.Duration(0)
-	if isLonger := next.Lease > p.timing.Lease; isLonger != isVoter {
+	if isLonger := next.Lease > p.timing.Lease; isLonger != isVoter && len(s.Live()) > 0 {
 		wait = paceDelay
 	}
 	time.AfterFunc(wait, func() { l.post(over) })

@@ -16,7 +16,10 @@ import (
 
 const (
 	appendPatience = 2 * time.Second
-	appendPause    = 20 * time.Millisecond // between two tries
+	appendPause    = 20 * time.Millisecond // between two facts
+	failedPause    = 200 * time.Millisecond
+	repeatsAtOnce  = 16          // facts of one entity, one after the other
+	repeatPause    = time.Second // after more of them: the ledger honours none, it seems
 )
 
 // proposer appends the facts that a machine finds missing, the first one first, each guarded by its entity, until the machine
@@ -65,7 +68,8 @@ func (p *proposer) ring() {
 // run appends until the context ends.
 func (p *proposer) run(ctx context.Context) {
 	var (
-		stored   uint64   // the fact that was stored last
+		known    uint64 // a fact of the entity: nothing more is appended before the machine has folded it
+		repeats  repeats
 		fact     log.Fact // that is tried
 		tried    = -1     // the version that it is of
 		ids      int
@@ -73,7 +77,7 @@ func (p *proposer) run(ctx context.Context) {
 	)
 	for {
 		next, version, folded := p.next()
-		if next == nil || folded < stored {
+		if next == nil || folded < known {
 			select {
 			case <-p.bell:
 				continue
@@ -92,19 +96,20 @@ func (p *proposer) run(ctx context.Context) {
 			fact = log.Fact{Record: record, ID: fmt.Sprint(p.life, "-", ids), Source: p.Source}
 		}
 		sequence, err := p.append(ctx, fact, folded)
+		wait := appendPause
 		switch {
 		case err == nil:
-			stored, tried = sequence, -1
+			known, tried, wait = sequence, -1, repeats.pause(fact.Entity)
 		case errors.Is(err, log.ErrConflict):
-			tried = -1
+			known, tried = max(known, sequence), -1
 		default:
-			tried = version // the same fact again
+			tried, wait = version, failedPause // the same fact again
 			if time.Since(reported) > 10*time.Second {
 				reported = time.Now()
 				p.Logger.Warn("a fact cannot be appended yet", "type", fact.Type, "entity", fact.Entity, "error", err)
 			}
 		}
-		if pause(ctx, appendPause) != nil {
+		if pause(ctx, wait) != nil {
 			return
 		}
 	}
@@ -129,7 +134,28 @@ func (p *proposer) drop(version int) {
 	}
 }
 
-// append stores a fact, if the machine has folded all that there is about its entity.
+// repeats counts facts of one entity that were stored one after the other.
+type repeats struct {
+	entity string
+	n      int
+	last   time.Time
+}
+
+// pause is how long to wait after a fact was stored. Facts that the ledger does not honour are missing again as soon as they are folded:
+// they shall not fill the log.
+func (r *repeats) pause(entity string) time.Duration {
+	if now := time.Now(); entity != r.entity || now.Sub(r.last) > 2*repeatPause {
+		*r = repeats{entity: entity, last: now}
+	} else {
+		r.n, r.last = r.n+1, now
+	}
+	if r.n < repeatsAtOnce {
+		return appendPause
+	}
+	return repeatPause
+}
+
+// append stores a fact, if the machine has folded all that there is about its entity; else it gives what it has not folded.
 func (p *proposer) append(ctx context.Context, fact log.Fact, folded uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, appendPatience)
 	defer cancel()
@@ -138,7 +164,7 @@ func (p *proposer) append(ctx context.Context, fact log.Fact, folded uint64) (ui
 		return 0, err
 	}
 	if last > folded {
-		return 0, log.ErrConflict
+		return last, log.ErrConflict
 	}
 	return p.Log.Append(ctx, fact, last)
 }

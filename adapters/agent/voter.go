@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"viplog/core/lease"
 	"viplog/core/ledger"
@@ -34,23 +35,23 @@ type Voter struct {
 	config VoterConfig
 	path   string
 	id     string
-	disk   lease.VoterDisk // of Run's goroutine
+	file   voterFile // what is on its disk, as far as is known; of Run's goroutine
 	life   atomic.Pointer[voterLife]
 }
 
 // NewVoter reads the voter's disk. A host without one gets a new voter, whose id is on its disk when NewVoter returns.
 func NewVoter(config VoterConfig) (*Voter, error) {
 	v := &Voter{config: config, path: filepath.Join(config.Folder, "voter.json")}
-	if err := readDisk(v.path, &v.disk); err != nil {
+	if err := readDisk(v.path, &v.file); err != nil {
 		return nil, err
 	}
-	if v.disk.Voter == "" {
-		v.disk.Voter = rand.Text()
-		if err := writeDisk(v.path, v.disk); err != nil {
+	if v.file.Voter == "" {
+		v.file.Voter = rand.Text()
+		if err := writeDisk(v.path, v.file); err != nil {
 			return nil, err
 		}
 	}
-	v.id = v.disk.Voter
+	v.id = v.file.Voter
 	return v, nil
 }
 
@@ -81,6 +82,14 @@ func (v *Voter) offer(f func(*voterLife) lease.VoterReady) {
 	}
 }
 
+// Responds waits until the machine has done what it was to do, if there is one.
+func (v *Voter) Responds(ctx context.Context) error {
+	if l := v.life.Load(); l != nil {
+		return l.loop.responds(ctx)
+	}
+	return nil
+}
+
 // Run goes on until the context ends.
 func (v *Voter) Run(ctx context.Context) error {
 	for {
@@ -100,7 +109,10 @@ type voterLife struct {
 	machine  *lease.VotingReplica
 	pace     pace
 	loop     *loop
-	saver    *saver[lease.VoterDisk]
+	saver    *saver[voterFile]
+	newest   lease.VoterDisk // that is to be made durable
+	promised promises
+	fresh    bool // it came from another log
 	digester *digester
 	members  Members
 	doubted  []lease.Incarnation
@@ -112,26 +124,31 @@ type voterLife struct {
 func (v *Voter) run(parent context.Context, s *ledger.State, head log.Head) {
 	ctx, end := context.WithCancel(parent)
 	defer end()
-	fresh := v.disk.Log != "" && v.disk.Log != head.ID
-	if v.disk.Log != head.ID {
-		v.disk = lease.VoterDisk{Voter: v.disk.Voter, Log: head.ID}
-	}
 	l := &voterLife{VoterConfig: &v.config, loop: newLoop(v.config.Now), pace: paceOf(s), end: end}
-	l.machine = lease.NewVotingReplica(v.disk, l.pace.timing, v.config.Sign, lease.VoterStart{
-		Now: v.config.Now(), Serial: randomSerial(), Fresh: fresh,
+	if v.promiseLonger(ctx, l.pace.timing) != nil {
+		return
+	}
+	fresh := v.file.Fresh || v.file.Log != "" && v.file.Log != head.ID
+	if v.file.Log != head.ID {
+		v.file.VoterDisk = lease.VoterDisk{Voter: v.id, Log: head.ID}
+	}
+	now := v.config.Now()
+	l.newest, l.promised, l.fresh = v.file.VoterDisk, promisesOf(v.file, now), fresh
+	l.machine = lease.NewVotingReplica(v.file.VoterDisk, l.pace.timing, v.config.Sign, lease.VoterStart{
+		Now: now, Serial: randomSerial(), Fresh: fresh, Promised: l.promised.until,
 	})
 	l.loop.wake = func() { l.perform(l.machine.Wake(l.Now())) }
-	l.saver = newSaver(&v.config.Host, v.path, func(disk lease.VoterDisk) {
+	l.saver = newSaver(&v.config.Host, v.path, func(file voterFile) {
 		l.loop.post(func() {
-			l.saved(v.disk, disk)
-			v.disk = disk
-			l.perform(l.machine.Persisted(l.Now(), disk))
+			l.saved(v.file.VoterDisk, file.VoterDisk)
+			v.file = file
+			l.perform(l.machine.Persisted(l.Now(), file.VoterDisk))
 		})
 	})
 	l.digester = newDigester(func(d lease.Digest) { l.loop.post(func() { l.perform(l.machine.Digested(l.Now(), d)) }) })
-	f := follower{
-		Host: &v.config.Host, loop: l.loop, ledger: func() *ledger.State { return l.machine.Ledger },
-		fold:     func(e log.Entry) { l.perform(l.machine.Folded(l.Now(), []log.Entry{e})) },
+	f := &follower{
+		Host: &v.config.Host, loop: l.loop, id: head.ID, ledger: func() *ledger.State { return l.machine.Ledger },
+		fold:     func(entries []log.Entry) { l.perform(l.machine.Folded(l.Now(), entries)) },
 		replaced: end,
 	}
 	l.loop.post(func() { l.perform(l.machine.Wake(l.Now())) })
@@ -139,7 +156,12 @@ func (v *Voter) run(parent context.Context, s *ledger.State, head log.Head) {
 		l.loop.post(func() { l.perform(l.machine.Restored(l.Now(), s)) })
 	}
 	v.life.Store(l)
+	if fresh || v.file.Lease != l.pace.timing.Lease { // so that the next start need not wait so long
+		over := time.AfterFunc(l.promised.until.Since(now)+time.Millisecond, func() { l.loop.post(l.save) })
+		defer over.Stop()
+	}
 
+	f.attach()
 	var running sync.WaitGroup
 	running.Go(func() { f.follow(ctx, s.Sequence()) })
 	running.Go(func() { l.saver.run(ctx) })
@@ -153,7 +175,10 @@ func (v *Voter) run(parent context.Context, s *ledger.State, head log.Head) {
 
 // reread takes what the machine that has ended has stored last: it may have been stored and not told.
 func (v *Voter) reread() {
-	if err := readDisk(v.path, &v.disk); err != nil {
+	file := voterFile{}
+	if err := readDisk(v.path, &file); err == nil && file.Voter == v.id {
+		v.file = file
+	} else if err != nil {
 		v.config.Logger.Error("the disk failed", "path", v.path, "error", err)
 	}
 }
@@ -179,9 +204,15 @@ func (l *voterLife) perform(ready lease.VoterReady) {
 		l.digester.digest(ready.Digest)
 	}
 	if ready.Persist != nil {
-		l.saver.save(*ready.Persist)
+		l.newest = *ready.Persist
+		l.save()
 	}
 	l.loop.due = ready.Wake
+}
+
+func (l *voterLife) save() {
+	now := l.Now()
+	l.saver.save(voterFile{l.newest, l.promised.longest(l.pace.timing, now), l.fresh && now < l.promised.until})
 }
 
 func (l *voterLife) follow() {

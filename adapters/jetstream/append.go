@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,6 +18,9 @@ import (
 
 // Codes of the server's API that nats.go does not name.
 const (
+	codeNoPeers          jetstream.ErrorCode = 10005
+	codeNotAvailable     jetstream.ErrorCode = 10008
+	codeAlone            jetstream.ErrorCode = 10074 // more replicas than one are asked of a server without a cluster
 	codeMessageTooLarge  jetstream.ErrorCode = 10054
 	codeWrongLast        jetstream.ErrorCode = 10071
 	codeWrongLastPending jetstream.ErrorCode = 10164 // of a replicated stream, with another append under way
@@ -26,8 +30,9 @@ const retryWait = 50 * time.Millisecond
 
 // attempt is one append or batch: how to send it, and how to read what became of it.
 type attempt struct {
-	what string
-	send func(ctx context.Context) (uint64, error)
+	what     string
+	subjects []string
+	send     func(ctx context.Context) (uint64, error)
 	// find gives the sequence if it is stored, ErrConflict if it never can be, 0 if it still may.
 	find func(ctx context.Context) (uint64, error)
 }
@@ -42,7 +47,8 @@ func (l *Log) Append(ctx context.Context, fact log.Fact, last uint64) (uint64, e
 		return 0, err
 	}
 	return l.settle(ctx, attempt{
-		what: "append " + fact.ID,
+		what:     "append " + fact.ID,
+		subjects: []string{message.Subject},
 		send: func(ctx context.Context) (uint64, error) {
 			return asked(ctx, func(ctx context.Context) (uint64, error) { return l.publish(ctx, fact, last) })
 		},
@@ -103,18 +109,22 @@ func (l *Log) AppendBatch(ctx context.Context, facts []log.Fact, head uint64) (u
 	if len(facts) > log.MaxBatch {
 		return 0, fmt.Errorf("%w: %d facts, at most %d are allowed", log.ErrTooLarge, len(facts), log.MaxBatch)
 	}
+	subjects := make([]string, 0, len(facts))
 	for _, fact := range facts {
 		if err := checkSize(fact); err != nil {
 			return 0, err
 		}
-		if _, err := l.message(fact); err != nil {
+		message, err := l.message(fact)
+		if err != nil {
 			return 0, err
 		}
+		subjects = append(subjects, message.Subject)
 	}
 	return l.settle(ctx, attempt{
-		what: fmt.Sprintf("batch of %d", len(facts)),
-		send: func(ctx context.Context) (uint64, error) { return l.sendBatch(ctx, facts, head) },
-		find: func(ctx context.Context) (uint64, error) { return l.findBatch(ctx, facts, head) },
+		what:     fmt.Sprintf("batch of %d", len(facts)),
+		subjects: subjects,
+		send:     func(ctx context.Context) (uint64, error) { return l.sendBatch(ctx, facts, head) },
+		find:     func(ctx context.Context) (uint64, error) { return l.findBatch(ctx, facts, head) },
 	})
 }
 
@@ -129,7 +139,7 @@ func (l *Log) sendBatch(ctx context.Context, facts []log.Fact, head uint64) (uin
 	}
 	messages[0].Header.Set(jetstream.ExpectedStreamHeader, l.stream)
 	messages[0].Header.Set(jetstream.ExpectedLastSeqHeader, strconv.FormatUint(head, 10))
-	ack, err := jetstreamext.PublishMsgBatch(ctx, l.js, messages)
+	ack, err := jetstreamext.PublishMsgBatch(ctx, l.js, messages, jetstreamext.BatchFlowControl{AckFirst: true, AckTimeout: l.patience})
 	if err != nil {
 		return 0, err
 	}
@@ -175,6 +185,9 @@ func (l *Log) settle(ctx context.Context, a attempt) (uint64, error) {
 			return sequence, nil
 		}
 		refused, final := refusal(err)
+		if denied := l.forbidden(a.subjects); denied != nil {
+			refused, final = true, denied
+		}
 		if final != nil && (open || errors.Is(final, nats.ErrConnectionClosed)) {
 			return 0, fmt.Errorf("jetstream: %s: %w: %w", a.what, log.ErrUnknown, final)
 		}
@@ -209,11 +222,35 @@ func (l *Log) once(ctx context.Context, a attempt) (uint64, error) {
 	if l.loseRequest.CompareAndSwap(true, false) {
 		return 0, context.DeadlineExceeded
 	}
+	go func() { // an append that is forbidden has no answer
+		for ctx.Err() == nil && l.forbidden(a.subjects) == nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(askAgain / 2):
+			}
+		}
+		cancel()
+	}()
 	sequence, err := a.send(ctx)
 	if l.loseAck.CompareAndSwap(true, false) {
 		return 0, context.DeadlineExceeded
 	}
 	return sequence, err
+}
+
+// forbidden tells that the server refused the user one of the subjects. It says so beside the answers, of which there is none then,
+// and stores nothing; of a batch neither. What it said before the connection was made anew is forgotten.
+func (l *Log) forbidden(subjects []string) error {
+	if l.nc == nil || !l.denied() {
+		return nil
+	}
+	text := strings.ToLower(l.nc.LastError().Error())
+	for _, subject := range subjects {
+		if strings.Contains(text, fmt.Sprintf("publish to %q", strings.ToLower(subject))) {
+			return fmt.Errorf("%w: %s", ErrForbidden, subject)
+		}
+	}
+	return nil
 }
 
 // refusal says whether the server said no, and gives the error if asking again is pointless.

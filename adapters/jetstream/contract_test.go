@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -71,6 +72,33 @@ func harness(trust bool, nc *nats.Conn) func(t *testing.T) logtest.Harness {
 	}
 }
 
+// guarded makes a fresh log in the place of the last one: for a user whose rights are those of one cluster.
+func guarded(nc, admin *nats.Conn, replicas int) func(t *testing.T) logtest.Harness {
+	const cluster = "c.test"
+	return func(t *testing.T) logtest.Harness {
+		js := must(jetstream.New(admin))
+		remove := func() {
+			if err := js.DeleteStream(context.Background(), "viplog-c_test"); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+				t.Error(err)
+			}
+		}
+		remove()
+		l := open(t, nc, Options{Cluster: cluster, TrustFeed: true, Replicas: replicas})
+		return logtest.Harness{
+			Log:             l,
+			LoseNextAck:     func() { l.loseAck.Store(true) },
+			LoseNextRequest: func() { l.loseRequest.Store(true) },
+			ForgePush:       func(entity string, sequence uint64) { forge(l, entity, sequence) },
+			Replace: func() {
+				remove()
+				if _, err := js.CreateStream(context.Background(), l.config(Options{Cluster: cluster, Replicas: replicas})); err != nil {
+					t.Error(err)
+				}
+			},
+		}
+	}
+}
+
 func forge(l *Log, entity string, sequence uint64) {
 	message, err := l.message(logtest.NewFact(entity, 1))
 	if err != nil {
@@ -102,4 +130,13 @@ func TestContractTCP(t *testing.T) {
 	}
 	t.Cleanup(nc.Close)
 	logtest.Run(t, harness(true, nc))
+}
+
+func TestContractWithTLSAndUsers(t *testing.T) {
+	t.Parallel()
+	ca, me := newAuthority(t), newPerson(t)
+	server := start(t, ServerOptions{
+		Host: "127.0.0.1", TLS: ca.config(t), Users: []User{{Key: me.key, Permissions: everything(me.key, "c.test")}},
+	})
+	logtest.Run(t, guarded(me.connect(t, server.URL(), ca.config(t)), connect(t, server), 1))
 }

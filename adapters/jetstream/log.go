@@ -51,6 +51,8 @@ var _ log.Log = (*Log)(nil)
 var (
 	// ErrNoLog marks a cluster without a stream.
 	ErrNoLog = errors.New("jetstream: no such log")
+	// ErrForbidden marks an append that the connection's user has no right to, or a log that it may not open.
+	ErrForbidden = errors.New("jetstream: this user may not do that")
 	// ErrUnfit marks a stream whose settings break a promise of the log.
 	ErrUnfit = errors.New("jetstream: the stream is not fit to be a log")
 )
@@ -81,13 +83,7 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Log, error) {
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
-	stream, err := js.Stream(ctx, l.stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if !o.Create {
-			return nil, fmt.Errorf("%w: %s", ErrNoLog, o.Cluster)
-		}
-		stream, err = js.CreateStream(ctx, l.config(o))
-	}
+	stream, err := l.opened(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: open %s: %w", l.stream, err)
 	}
@@ -96,6 +92,81 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Log, error) {
 	}
 	return l, nil
 }
+
+// opened finds the stream, or makes it. Who may make it waits, as long as the context lets it, for servers that are still becoming a
+// cluster: three new ones have to see each other once, later two are enough.
+func (l *Log) opened(ctx context.Context, o Options) (jetstream.Stream, error) {
+	if !o.Create {
+		stream, err := l.js.Stream(ctx, l.stream)
+		if isForming(err) && l.denied() {
+			err = fmt.Errorf("%w: %w", ErrForbidden, l.nc.LastError())
+		}
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil, fmt.Errorf("%w: %s", ErrNoLog, o.Cluster)
+		}
+		return stream, err
+	}
+	for {
+		stream, err := l.made(ctx, o)
+		if err == nil || ctx.Err() != nil || !isForming(err) {
+			return stream, err
+		}
+		if l.denied() {
+			return nil, fmt.Errorf("%w: %w", ErrForbidden, l.nc.LastError())
+		}
+		l.logger.Info("no NATS server can open the log yet", "stream", l.stream, "error", err)
+		select {
+		case <-time.After(retryWait):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+	}
+}
+
+// made finds the stream, else makes it, and gives it the replicas that are wanted. Of those who make it at one time one does, and
+// the others take that.
+func (l *Log) made(ctx context.Context, o Options) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.patience)
+	defer cancel()
+	stream, err := l.js.Stream(ctx, l.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		config := l.config(o)
+		stream, err = l.js.CreateStream(ctx, config)
+		if isAlone(err) { // a NATS of somebody else's may be one server; what follows warns of it
+			config.Replicas = 1
+			stream, err = l.js.CreateStream(ctx, config)
+		}
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			stream, err = l.js.Stream(ctx, l.stream)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if config := stream.CachedInfo().Config; config.Replicas < o.Replicas && l.fit(config) == nil {
+		config.Replicas = o.Replicas
+		if _, err := l.js.UpdateStream(ctx, config); err != nil { // the log is there, and the next who opens it tries again
+			l.logger.Warn("the log has fewer replicas than it should", "stream", l.stream, "wanted", o.Replicas, "error", err)
+		}
+	}
+	return stream, nil
+}
+
+// isAlone says whether a server has no others that could have replicas.
+func isAlone(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == codeAlone
+}
+
+// isForming says whether nobody could answer, which changes when servers of the cluster have chosen a leader.
+func isForming(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.As(err, &api) && (api.ErrorCode == codeNotAvailable || api.ErrorCode == codeNoPeers)
+}
+
+// denied says whether the server has refused the user something since the connection was made.
+func (l *Log) denied() bool { return errors.Is(l.nc.LastError(), nats.ErrPermissionViolation) }
 
 func (l *Log) config(o Options) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
@@ -128,6 +199,8 @@ func (l *Log) fit(c jetstream.StreamConfig) error {
 	fault(c.Storage != jetstream.FileStorage, "it is not in files")
 	fault(c.Retention != jetstream.LimitsPolicy, "it drops what was read")
 	fault(c.MaxMsgs > 0 || c.MaxBytes > 0 && c.Discard == jetstream.DiscardOld || c.MaxAge > 0 || c.MaxMsgsPerSubject > 0, "it drops old entries")
+	fault(c.AllowMsgTTL || c.AllowRollup || c.AllowMsgSchedules || c.AllowMsgCounter, "a writer can drop or make entries by headers")
+	fault(c.SubjectTransform != nil || c.Mirror != nil || len(c.Sources) > 0, "its entries come from other subjects")
 	fault(!c.AllowDirect, "it has no direct get")
 	fault(!c.AllowAtomicPublish, "it has no atomic batches")
 	fault(c.RePublish == nil || c.RePublish.Destination != feedSubjects(l.cluster) || c.RePublish.HeadersOnly, "it has no feed")

@@ -44,13 +44,17 @@ func (l *Log) message(fact log.Fact) (*nats.Msg, error) {
 }
 
 // entry reads what is stored. It takes any message: one that is no fact has no type, and the ledger rejects it.
-func (l *Log) entry(subject string, sequence uint64, at time.Time, header nats.Header, data []byte) log.Entry {
+//
+// A stored message that names a stream is no fact, however much it looks like one. It is an answer of the server's to a read whose
+// reply subject was an entity of the log: the server asks nobody for the right to be answered there, and by that a host
+// could put the text of its choice, or what was true once, under any entity.
+func (l *Log) entry(subject string, sequence uint64, at time.Time, header nats.Header, data []byte, streams int) log.Entry {
 	entry := log.Entry{Sequence: sequence, Time: at.UTC()}
 	entry.Entity = strings.TrimPrefix(subject, "viplog."+l.cluster+".log.")
 	entry.Data = data
 	entry.ID, entry.Source, entry.Type = header.Get(headerID), header.Get(headerSource), header.Get(headerType)
 	rules, err := strconv.ParseUint(header.Get(headerRules), 10, 64)
-	if entry.Rules = rules; err != nil {
+	if entry.Rules = rules; err != nil || streams > 0 {
 		entry.Rules, entry.Type = 0, ""
 		l.logger.Warn("a message in the log is no fact", "sequence", sequence, "subject", subject)
 	}
@@ -74,7 +78,8 @@ func (l *Log) delivered(message *nats.Msg) (log.Entry, bool) {
 	if err != nil {
 		return log.Entry{}, false
 	}
-	return l.entry(last(jetstream.SubjectHeader), sequence, at, message.Header, message.Data), true
+	stored := len(message.Header.Values(jetstream.StreamHeader)) - 1 // one is of this delivery
+	return l.entry(last(jetstream.SubjectHeader), sequence, at, message.Header, message.Data, stored), true
 }
 
 // getRequest asks the stream's leader for one message, or, with a batch, any replica for some.
@@ -126,7 +131,7 @@ func (l *Log) get(ctx context.Context, request getRequest) (log.Entry, error) {
 	if err != nil {
 		header = nil // no fact then, but an entry
 	}
-	return l.entry(m.Subject, m.Sequence, m.Time, header, m.Data), nil
+	return l.entry(m.Subject, m.Sequence, m.Time, header, m.Data, len(header.Values(jetstream.StreamHeader))), nil
 }
 
 const (

@@ -5,7 +5,9 @@ package l2
 import (
 	"context"
 	"net/netip"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,7 +30,9 @@ var (
 
 // agent is a Responder that runs in a host.
 type agent struct {
+	listened atomic.Int64
 	*Responder
+	t    *testing.T
 	host *lab.Host
 	late atomic.Int64 // added to the clock
 	stop func()
@@ -38,12 +42,14 @@ type agent struct {
 	heard    []node.Heard
 	sent     map[node.Frame][]error
 	troubles []error
+
+	readEarly bool // there was a reader when interfaces were told first
 }
 
 // startAgent runs a Responder in a host until the test ends, and waits until it listens.
 func startAgent(t *testing.T, h *lab.Host) *agent {
 	t.Helper()
-	a := &agent{host: h, sent: map[node.Frame][]error{}}
+	a := &agent{t: t, host: h, sent: map[node.Frame][]error{}}
 	r, err := New(Config{Handler: a, Now: func() lease.Instant { return Boottime().Add(time.Duration(a.late.Load())) }})
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +78,11 @@ func startAgent(t *testing.T, h *lab.Host) *agent {
 func (a *agent) Linked(in node.Linked) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.linked == nil {
+		time.Sleep(5 * time.Millisecond) // a goroutine that has not run yet does not show what it is
+		all := make([]byte, 1<<20)
+		a.readEarly = strings.Contains(string(all[:runtime.Stack(all, true)]), "(*port).read(")
+	}
 	a.linked = append(a.linked, in.Interfaces)
 }
 
@@ -86,6 +97,8 @@ func (a *agent) Sent(f node.Frame, err error) {
 	defer a.mu.Unlock()
 	a.sent[f] = append(a.sent[f], err)
 }
+
+func (a *agent) Listened() { a.listened.Add(1) }
 
 func (a *agent) Troubled(err error) {
 	a.mu.Lock()
@@ -139,19 +152,19 @@ func (a *agent) serve(addresses ...netip.Addr) {
 		start = append(start, node.Served{Address: one, Interfaces: []string{"eth0"}})
 	}
 	a.Serve(nil, start, a.anHour())
-	a.changedGroupsDone()
+	a.joins("eth0", addresses...)
 }
 
-// changedGroupsDone waits until Run has joined what was just asked for.
-func (a *agent) changedGroupsDone() {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		a.table.mu.RLock()
-		left := len(a.table.groups.changed)
-		a.table.mu.RUnlock()
-		if left == 0 {
-			return
+// joins waits until the kernel has an interface in the groups of all IPv6 addresses.
+func (a *agent) joins(name string, addresses ...netip.Addr) {
+	a.t.Helper()
+	eventually(a.t, name+" is in all groups", func() bool {
+		is := map[netip.Addr]bool{}
+		for _, group := range a.host.Groups(name) {
+			is[group] = true
 		}
-	}
+		return !slices.ContainsFunc(addresses, func(one netip.Addr) bool { return one.Is6() && !is[solicitedNode(one)] })
+	})
 }
 
 func (a *agent) anHour() lease.Instant { return a.config.Now().Add(time.Hour) }

@@ -97,7 +97,8 @@ func TestWhoUsesAnAddressIsHeard(t *testing.T) {
 	n.Serve(nil, []node.Served{
 		{Address: vip4, Interfaces: []string{"eth0", "eth1"}}, {Address: vip6, Interfaces: []string{"eth0", "eth1"}},
 	}, n.anHour())
-	n.changedGroupsDone()
+	n.joins("eth0", vip6)
+	n.joins("eth1", vip6)
 	for _, a := range []netip.Addr{vip4, vip6} {
 		for _, ifi := range []string{"eth0", "eth1"} {
 			n.Send([]node.Frame{{Kind: node.Announce, Address: a, Interface: ifi}, {Kind: node.Probe, Address: a, Interface: ifi}})
@@ -133,7 +134,13 @@ func TestAKernelThatWantsAServedAddressIsRefused(t *testing.T) {
 	s.client.Must(func() error {
 		return errors.Join(lab.SetSysctl("net/ipv6/conf/all/accept_dad", "1"), lab.SetSysctl("net/ipv6/conf/eth0/accept_dad", "1"))
 	})
-	s.client.Addresses("eth0", vip6.String()+"/64")
+	s.client.Change("eth0", func(l netlink.Link) error {
+		a, err := netlink.ParseAddr(vip6.String() + "/64")
+		if err != nil {
+			return err
+		}
+		return netlink.AddrAdd(l, a)
+	})
 	eventually(t, "its duplicate address detection fails", func() (failed bool) {
 		s.client.Change("eth0", func(l netlink.Link) error {
 			all, err := netlink.AddrList(l, netlink.FAMILY_V6)

@@ -24,8 +24,11 @@ func (r *Responder) take(p *port, received []byte, parse func([]byte) (message, 
 	if !m.to.isMulticast() && m.to != me.mac {
 		return // it was sent to the MAC before
 	}
-	now := r.config.Now()
+	if r.listens.Load() {
+		r.listened()
+	}
 	r.table.mu.RLock()
+	now := r.config.Now() // with the lock: whoever changes a large table has it for milliseconds
 	if m.asked.IsValid() && now < r.table.until && r.table.serves(m.asked, me.name) {
 		r.counts.add(requests)
 		if err := p.send(m.answer(me.mac)); err != nil {
@@ -75,7 +78,7 @@ func (r *Responder) sendForm(f node.Frame, second bool) error {
 	r.table.mu.RLock()
 	defer r.table.mu.RUnlock()
 	switch {
-	case r.config.Now() >= r.table.until:
+	case f.Kind == node.Announce && r.config.Now() >= r.table.until: // a probe claims nothing
 		r.counts.add(unneeded)
 		return ErrPassed
 	case !address.IsValid() || f.Kind == node.Announce && !r.table.serves(address, f.Interface):

@@ -90,6 +90,14 @@ func (c *tester) question(a netip.Addr) []byte {
 	}}, c.mac, multicastMAC(group), client6.Next(), group)
 }
 
+// check asks the one that has an address whether it still has it.
+func (c *tester) check(a netip.Addr, at mac) []byte {
+	if a.Is4() {
+		return arpFrame(arp.OperationRequest, c.mac, at, client4.Next(), nobody, a)
+	}
+	return ndpFrame(&ndp.NeighborSolicitation{TargetAddress: a}, c.mac, at, client6.Next(), a)
+}
+
 // answers sends a question, and gives the frame that answers.
 func (c *tester) answers(question []byte, a netip.Addr) []byte {
 	c.t.Helper()

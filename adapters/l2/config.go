@@ -17,11 +17,14 @@ type Handler interface {
 	// Heard tells that another MAC uses an address that is served or was probed for in the last minute. The same is told at most
 	// five times a second, and of an address no more than eight times as much.
 	Heard(node.Heard)
-	// Sent tells what became of each frame that was given to Send: nil when all its forms have left by the socket. ErrNotServed,
-	// ErrNoInterface, ErrDown, ErrPassed, or what the socket said.
+	// Listened tells, once after each Listen, that another host is heard.
+	Listened()
+	// Sent tells what became of a frame: nil when all its forms have left by the socket. ErrNotServed, ErrNoInterface, ErrDown,
+	// ErrPassed, or what the socket said. Frames are those that were given to Send, and announcements after a link was down for so
+	// short that Linked has nothing to tell.
 	Sent(node.Frame, error)
-	// Troubled tells of an interface that cannot be served as it should be. It is tried again when a link changes, and one that cannot
-	// be listened on, which Linked tells as down, every five seconds.
+	// Troubled tells of an interface that cannot be served as it should be; one that cannot be listened on is told by Linked as down.
+	// It is tried again when a link changes, and every five seconds.
 	Troubled(error)
 }
 

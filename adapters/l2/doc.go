@@ -13,7 +13,8 @@
 //
 // Whatever is Ethernet, has no master and is not ignored by name is listened on: links that are part of a bond, a bridge or a team are
 // skipped, those in a VRF are not. What changes is heard by netlink, and then all is listed anew: an event is a doorbell, so that none
-// is missed when the kernel drops some (ENOBUFS). A link that is deleted and made again is another link, of the same name.
+// is missed when the kernel drops some (ENOBUFS). A link that is deleted and made again is another link, of the same name, and so is one that
+// was in another namespace meanwhile. What cannot be opened, joined or listed is tried again every five seconds.
 //
 // An interface needs no address of its own. Frames are built here and sent by packet sockets, with the address that they are about as
 // their sender, as Linux does for its own; so an interface without IPv4, or without an IPv6 link-local address, announces too.
@@ -29,11 +30,12 @@
 // # Groups
 //
 // Per address its solicited-node group is joined by an ordinary socket, so that the kernel tells switches too (MLD); a packet socket's
-// membership would only tell the network card. Addresses that end alike share a group. After any change of a link all its groups are joined anew.
+// membership would only tell the network card. Addresses that end alike share a group. After any change of a link all its groups are joined
+// anew. Ten thousand take the kernel four seconds; they are joined a few at a time, and a link that changes meanwhile is followed.
 //
 // # Pace
 //
 // Answers leave at once, from the goroutine that read the question. Announcements and probes leave at a rate, so many a millisecond; the
-// second of the two gratuitous forms, and whatever else is told twice, waits until all has been told once. What still waits is not put
-// into the queue again.
+// second of the two gratuitous forms waits until all has been told once. What still waits, in either form, is not put into the queue again,
+// so that second forms get their turn however often all is to be told. Probes take turns with announcements.
 package l2

@@ -25,6 +25,9 @@ func (m mac) String() string { return net.HardwareAddr(m[:]).String() }
 
 func (m mac) isMulticast() bool { return m[0]&1 == 1 }
 
+// isStation tells whether it can be one interface's.
+func (m mac) isStation() bool { return m != nobody && !m.isMulticast() }
+
 const (
 	etherTypeARP  = 0x0806
 	etherTypeIPv6 = 0x86dd

@@ -103,12 +103,9 @@ type changes struct {
 	all     bool         // something may have been missed
 	touched map[int]bool // by index
 	flapped map[int]bool // were down meanwhile
-	gone    map[int]bool // were deleted meanwhile
 }
 
-func newChanges() changes {
-	return changes{touched: map[int]bool{}, flapped: map[int]bool{}, gone: map[int]bool{}}
-}
+func newChanges() changes { return changes{touched: map[int]bool{}, flapped: map[int]bool{}} }
 
 // doorbell collects what the kernel says about links and addresses. It is only the reason to list all.
 type doorbell struct {
@@ -143,10 +140,14 @@ func (d *doorbell) collect() changes {
 	return heard
 }
 
-func (d *doorbell) ring(note func(*changes)) {
+// note changes what was heard.
+func (d *doorbell) note(what func(*changes)) {
 	d.mu.Lock()
-	note(&d.heard)
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	what(&d.heard)
+}
+
+func (d *doorbell) ring() {
 	select {
 	case d.rung <- struct{}{}:
 	default:
@@ -161,27 +162,27 @@ func (d *doorbell) listen() error {
 		case d.closed.Load():
 			return nil
 		case errors.Is(err, unix.ENOBUFS): // more was said than the socket holds
-			d.ring(func(c *changes) { c.all = true })
+			d.note(func(c *changes) { c.all = true })
+			d.ring()
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return fmt.Errorf("l2: listen for changes of interfaces: %w", err)
 		default:
-			d.ring(func(c *changes) { c.note(messages) })
+			d.note(func(c *changes) { c.take(messages) })
+			d.ring()
 		}
 	}
 }
 
-// note remembers what the state that is listed later may not show any more.
-func (c *changes) note(messages []syscall.NetlinkMessage) {
+// take remembers what the state that is listed later may not show any more.
+func (c *changes) take(messages []syscall.NetlinkMessage) {
 	for _, m := range messages {
 		index, flags, ok := parseLinkMessage(m.Header.Type, m.Data)
 		if !ok {
 			continue
 		}
 		c.touched[index] = true
-		if m.Header.Type == unix.RTM_DELLINK {
-			c.gone[index] = true
-		} else if !isUp(flags) {
+		if !isUp(flags) {
 			c.flapped[index] = true
 		}
 	}

@@ -4,6 +4,7 @@ package l2
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -152,7 +153,7 @@ func TestMembersOfABridgeAreNotServedAndTheBridgeIs(t *testing.T) {
 		return len(all) == 1 && all[0].Name == "lan0" && all[0].Up
 	})
 	n.Serve(nil, []node.Served{{Address: vip4, Interfaces: []string{"lan0"}}, {Address: vip6, Interfaces: []string{"lan0"}}}, n.anHour())
-	n.changedGroupsDone()
+	n.joins("lan0", vip6)
 	for _, a := range []netip.Addr{vip4, vip6} {
 		resolves(t, s.client, a, "02:00:00:00:09:09")
 	}
@@ -194,6 +195,77 @@ func TestTenThousandGroupsAreJoined(t *testing.T) {
 	n.Serve(addresses(netip.MustParseAddr("fd00::1:0"), many), nil, n.anHour())
 	eventually(t, "all are left", func() bool { return len(n.host.Groups("eth0")) < 10 })
 	t.Logf("%d groups joined in %v", many, took.Round(time.Millisecond))
+}
+
+// Joining takes the kernel seconds, for which a link must not be followed late.
+func TestALinkIsFollowedWhileGroupsAreJoined(t *testing.T) {
+	s := newSegment(t)
+	n := s.node(t, "node", "fd00::1/64")
+	const many = 10_000
+	var start []node.Served
+	for _, a := range addresses(netip.MustParseAddr("fd00::1:0"), many) {
+		start = append(start, node.Served{Address: a, Interfaces: []string{"eth0"}})
+	}
+	n.Serve(nil, start, n.anHour())
+	eventually(t, "joining has begun", func() bool { return len(n.host.Groups("eth0")) > 100 })
+	changed := net.HardwareAddr{2, 0, 0, 0, 9, 9}
+	begin := time.Now()
+	n.host.Change("eth0", func(l netlink.Link) error { return netlink.LinkSetHardwareAddr(l, changed) })
+	eventually(t, "it is told", func() bool { i, _ := n.interfaceNamed("eth0"); return i.MAC == changed.String() })
+	took := time.Since(begin)
+	if joined := len(n.host.Groups("eth0")); joined >= many {
+		t.Errorf("%d groups were joined first", joined)
+	}
+	t.Logf("the MAC is told after %v", took.Round(time.Millisecond))
+}
+
+// What a socket has no room for is tried again, although nothing of a link changes.
+func TestGroupsThatCouldNotBeJoinedAreTriedAgain(t *testing.T) {
+	s := newSegment(t)
+	n := s.node(t, "node", "fd00::1/64")
+	room := func(bytes string) error {
+		return n.host.Do(func() error { return lab.SetSysctl("net/core/optmem_max", bytes) })
+	}
+	if err := room("1"); errors.Is(err, os.ErrNotExist) {
+		t.Skip("skipped: needs Linux 6.9, where net.core.optmem_max is a namespace's")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	n.Serve(nil, []node.Served{{Address: vip6, Interfaces: []string{"eth0"}}}, n.anHour())
+	var troubles []error
+	eventually(t, "it is told", func() bool { troubles = append(troubles, n.forgive()...); return len(troubles) > 0 })
+	t.Log(troubles[0])
+	time.Sleep(time.Second) // what the kernel says late of a new interface has been heard
+	if err := room("131072"); err != nil {
+		t.Fatal(err)
+	}
+	n.joins("eth0", vip6)
+	n.forgive()
+}
+
+// A link that was in another namespace comes back with the same index, and the sockets of before hear nothing of it.
+func TestALinkThatWasAwayWithTheSameIndexServesAgain(t *testing.T) {
+	s := newSegment(t)
+	n := s.node(t, "node", "10.0.0.1/24", "fd00::1/64")
+	elsewhere := s.Host("elsewhere")
+	n.serve(vip4, vip6)
+	index := func() (index int) {
+		n.host.Change("eth0", func(l netlink.Link) error { index = l.Attrs().Index; return nil })
+		return index
+	}
+	before := index()
+	for range 3 {
+		elsewhere.Take("eth0", n.host)
+		n.host.Take("eth0", elsewhere)
+		if now := index(); now != before {
+			t.Fatalf("its index was %d and is %d: the test shows nothing", before, now)
+		}
+		n.host.Change("eth0", netlink.LinkSetUp)
+		for _, a := range []netip.Addr{vip4, vip6} {
+			forgetNeighbours(s.client)
+			resolves(t, s.client, a, n.host.MAC("eth0").String())
+		}
+	}
 }
 
 func addresses(a netip.Addr, n int) (all []netip.Addr) {
@@ -262,4 +334,19 @@ func openFiles(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(files)
+}
+
+func FuzzLinkMessage(f *testing.F) {
+	f.Add(uint16(unix.RTM_NEWLINK), make([]byte, unix.SizeofIfInfomsg))
+	f.Add(uint16(unix.RTM_DELLINK), make([]byte, unix.SizeofIfInfomsg-1))
+	f.Fuzz(func(t *testing.T, kind uint16, data []byte) {
+		index, flags, ok := parseLinkMessage(kind, data)
+		about := kind == unix.RTM_NEWLINK || kind == unix.RTM_DELLINK
+		if want := about && len(data) >= unix.SizeofIfInfomsg && data[0] == unix.AF_UNSPEC; ok != want {
+			t.Errorf("%d, % x: %t", kind, data, ok)
+		}
+		if ok && (index != int(int32(binary.NativeEndian.Uint32(data[4:]))) || flags != binary.NativeEndian.Uint32(data[8:])) {
+			t.Errorf("%d, % x: %d, %x", kind, data, index, flags)
+		}
+	})
 }

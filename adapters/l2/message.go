@@ -37,7 +37,7 @@ func parseARP(b []byte) (message, error) {
 	}
 	m := message{to: mac(b[0:6]), source: mac(b[6:12]), usedBy: mac(p.SenderHardwareAddr)}
 	aboutNone := p.TargetIP.IsUnspecified() && p.Operation == arp.OperationRequest
-	if m.usedBy == nobody || m.usedBy.isMulticast() || p.SenderIP.IsMulticast() || p.TargetIP.IsMulticast() || aboutNone {
+	if !m.source.isStation() || !m.usedBy.isStation() || p.SenderIP.IsMulticast() || p.TargetIP.IsMulticast() || aboutNone {
 		return message{}, fmt.Errorf("%w: ARP from %s at %s about %s", errMalformed, p.SenderIP, m.usedBy, p.TargetIP)
 	}
 	switch {
@@ -75,6 +75,9 @@ func parseNDP(b []byte) (message, error) {
 		return message{}, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	m := message{to: mac(b[0:6]), source: mac(b[6:12])}
+	if !m.source.isStation() { // an answer to it would go to many
+		return message{}, fmt.Errorf("%w: from %s", errMalformed, m.source)
+	}
 	m.usedBy, m.reply = m.source, m.source
 	switch p := parsed.(type) {
 	case *ndp.NeighborAdvertisement:
@@ -113,7 +116,7 @@ func (m message) solicits(p *ndp.NeighborSolicitation, source, destination netip
 func linkLayer(options []ndp.Option, direction ndp.Direction) (mac, bool) {
 	for _, o := range options {
 		if l, ok := o.(*ndp.LinkLayerAddress); ok && l.Direction == direction && len(l.Addr) == 6 {
-			if a := mac(l.Addr); a != nobody && !a.isMulticast() {
+			if a := mac(l.Addr); a.isStation() {
 				return a, true
 			}
 		}

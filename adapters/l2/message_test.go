@@ -115,7 +115,7 @@ func TestWhatIsNoMessageIsRefused(t *testing.T) {
 	}
 	request, probe := arpFrame(arp.OperationRequest, theirs, broadcast, from4, nobody, at4), ndpProbe(theirs, at6)
 	probeWith := &ndp.NeighborSolicitation{TargetAddress: at6, Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: theirs[:]}}}
-	group := solicitedNode(at6)
+	group, flood := solicitedNode(at6), mac{3, 0, 0, 0, 0, 1}
 	for name, b := range map[string][]byte{
 		"nothing":                           nil,
 		"an ARP packet that is cut":         request[:etherHeader+27],
@@ -124,6 +124,7 @@ func TestWhatIsNoMessageIsRefused(t *testing.T) {
 		"addresses of 16 bytes":             changed(request, 19, 16),
 		"another operation":                 changed(request, 21, 3),
 		"from a group's MAC":                changed(request, 22, 3),
+		"a frame from a group's MAC":        changed(request, 6, 3),
 		"about no address":                  arpFrame(arp.OperationRequest, theirs, broadcast, from4, nobody, netip.IPv4Unspecified()),
 		"a solicitation that is cut":        probe[:len(probe)-1],
 		"from behind a router":              changed(probe, 21, 254),
@@ -134,11 +135,34 @@ func TestWhatIsNoMessageIsRefused(t *testing.T) {
 		"a group's solicitation":            ndpFrame(&ndp.NeighborSolicitation{TargetAddress: allNodes}, theirs, ours, from6, at6),
 		"an advertisement of a group":       ndpFrame(neighbourAdvertisement(allNodes, theirs, false), theirs, ours, from6, at6),
 		"an answer to one who is everybody": ndpFrame(neighbourAdvertisement(at6, theirs, true), theirs, multicastMAC(allNodes), from6, allNodes),
+		"a solicitation from a group's MAC": ndpFrame(&ndp.NeighborSolicitation{TargetAddress: at6}, flood, ours, from6, at6),
+		"an option without a length":        withOption(1, 0, 0, 0, 0, 0, 0, 0),
+		"an option beyond the end":          withOption(1, 2, 0, 0, 0, 0, 0, 0),
+		"half an option":                    withOption(1),
 		"a router's message":                ndpFrame(&ndp.RouterAdvertisement{}, theirs, multicastMAC(allNodes), from6, allNodes),
 	} {
 		if m, err := parseEither(b); err == nil {
 			t.Errorf("%s: %+v", name, m)
 		}
+	}
+}
+
+// withOption is a solicitation that ends in these bytes, with the right length and checksum.
+func withOption(option ...byte) []byte {
+	b := append(ndpFrame(&ndp.NeighborSolicitation{TargetAddress: at6}, theirs, ours, from6, at6), option...)
+	b[19] += byte(len(option))
+	setSum(from6, at6, b[etherHeader+ipv6Header:])
+	return b
+}
+
+// Who asks may say more than this package knows: RFC 4861 section 4.6.
+func TestUnknownOptionsArePassedOver(t *testing.T) {
+	nonce := withOption(14, 1, 1, 2, 3, 4, 5, 6) // RFC 3971, RFC 7527
+	if m, err := parseNDP(nonce); err != nil || m.asked != at6 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m, err := parseNDP(withOption(253, 1, 1, 2, 3, 4, 5, 6)); err != nil || m.asked != at6 {
+		t.Errorf("%+v, %v", m, err)
 	}
 }
 
@@ -184,20 +208,18 @@ func holds(t *testing.T, b []byte, parse func([]byte) (message, error)) {
 		}
 		return
 	}
-	if m.asked.IsValid() {
-		if m.asked.IsMulticast() || m.asked.Is4() != m.asker.Is4() || m.asked.Is4() && (m.reply == nobody || m.reply.isMulticast()) {
-			t.Errorf("asked: %+v", m)
-		}
-		answered, err := parseEither(m.answer(ours)) // the address is held, so it is one of a node's
-		if err != nil && !m.reply.isMulticast() && !m.asked.IsUnspecified() {
-			t.Errorf("the answer to %+v is none: %v", m, err)
-		}
-		if err == nil && answered.used != m.asked {
-			t.Errorf("the answer to %+v is about %s", m, answered.used)
-		}
+	if !m.source.isStation() || !m.usedBy.isStation() {
+		t.Errorf("from whom? %+v", m)
 	}
-	if m.used.IsValid() && m.usedBy == nobody && m.used.Is4() {
-		t.Errorf("nobody uses %s", m.used)
+	if !m.asked.IsValid() {
+		return
+	}
+	if m.asked.IsMulticast() || m.asked.Is4() != m.asker.Is4() || !m.reply.isStation() {
+		t.Errorf("asked: %+v", m)
+	}
+	// Nobody holds the unspecified address, so that it is never answered for.
+	if answered, err := parseEither(m.answer(ours)); !m.asked.IsUnspecified() && (err != nil || answered.used != m.asked) {
+		t.Errorf("the answer to %+v: %+v, %v", m, answered, err)
 	}
 }
 

@@ -8,13 +8,15 @@ import (
 	"viplog/core/node"
 )
 
-// queue holds frames that wait for their turn, each form once: what would be told twice at one time tells nothing more. So what
-// it holds is bounded by addresses, interfaces and forms.
+// queue holds frames that wait for their turn, each once: what would be told twice at one time tells nothing more. So what it holds is
+// bounded by addresses and interfaces, and second forms do not wait for as long as first ones are put in again.
 type queue struct {
-	mu     sync.Mutex
-	first  fifo // that were not told yet
-	again  fifo // of which the first form was sent
-	filled chan struct{}
+	mu         sync.Mutex
+	probes     fifo
+	first      fifo // announcements that were not told yet
+	again      fifo // those of which the first form was sent
+	probesNext bool
+	filled     chan struct{}
 }
 
 // fifo holds each frame once, in the order in which they came.
@@ -23,6 +25,8 @@ type fifo struct {
 	head    int
 	waiting map[node.Frame]bool
 }
+
+func newFIFO() fifo { return fifo{waiting: map[node.Frame]bool{}} }
 
 func (f *fifo) put(one node.Frame) {
 	if !f.waiting[one] {
@@ -47,15 +51,18 @@ func (f *fifo) take() (one node.Frame, any bool) {
 }
 
 func newQueue() *queue {
-	return &queue{
-		first: fifo{waiting: map[node.Frame]bool{}}, again: fifo{waiting: map[node.Frame]bool{}}, filled: make(chan struct{}, 1),
-	}
+	return &queue{probes: newFIFO(), first: newFIFO(), again: newFIFO(), filled: make(chan struct{}, 1)}
 }
 
 func (q *queue) put(frames []node.Frame) {
 	q.mu.Lock()
 	for _, f := range frames {
-		q.first.put(f)
+		switch {
+		case f.Kind == node.Probe:
+			q.probes.put(f)
+		case !q.again.waiting[f]:
+			q.first.put(f)
+		}
 	}
 	q.mu.Unlock()
 	select {
@@ -71,15 +78,22 @@ func (q *queue) putAgain(f node.Frame) {
 	q.mu.Unlock()
 }
 
-// take gives the next frame; second says that its first form was sent.
+// take gives the next frame; second says that its first form was sent. Probes take turns with announcements: core waits for a probe's
+// answer for 200 ms, and a burst of announcements lasts for seconds.
 func (q *queue) take() (f node.Frame, second, any bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if f, any = q.first.take(); any {
-		return f, false, true
+	order := []*fifo{&q.first, &q.probes, &q.again}
+	if q.probesNext {
+		order[0], order[1] = order[1], order[0]
 	}
-	f, any = q.again.take()
-	return f, true, any
+	q.probesNext = !q.probesNext
+	for _, from := range order {
+		if f, any = from.take(); any {
+			return f, from == &q.again, true
+		}
+	}
+	return f, false, false
 }
 
 // pace sends what waits, at most so many frames in any millisecond, and sleeps while nothing does.
@@ -96,7 +110,7 @@ func (q *queue) pace(ctx context.Context, perSecond int, send func(f node.Frame,
 	most := max(cost, 10*perSecond)
 	for {
 		now := time.Now()
-		budget = min(most, budget+int(now.Sub(last)*time.Duration(perSecond)/tick))
+		budget = min(most, budget+int(min(now.Sub(last), 10*tick)*time.Duration(perSecond)/tick))
 		last = now
 		for budget >= cost {
 			f, second, any := q.take()

@@ -24,7 +24,7 @@ type port struct {
 	ndpRaw   syscall.RawConn
 	identity atomic.Pointer[identity]
 	groups   *groups
-	lacking  bool // of a group; looked at by Run's goroutine only
+	failed   atomic.Bool // a reader has ended
 	closed   atomic.Bool
 	readers  sync.WaitGroup
 }
@@ -87,6 +87,15 @@ func enlarge(fd uintptr) {
 	if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, readBuffer) != nil {
 		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, readBuffer)
 	}
+}
+
+// lasts tells whether the kernel still has the link that the sockets were opened on, and both are read. Another link may have its index: one that
+// was moved to another namespace comes back with the same.
+func (p *port) lasts() bool {
+	var at unix.Sockaddr
+	err := p.arpRaw.Control(func(fd uintptr) { at, _ = unix.Getsockname(int(fd)) })
+	bound, ok := at.(*unix.SockaddrLinklayer)
+	return err == nil && ok && bound.Ifindex == p.index && !p.failed.Load()
 }
 
 // overflows counts the frames for which a port's sockets had no room since it was called last.

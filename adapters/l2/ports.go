@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ func (r *Responder) refresh() error {
 	heard := r.bell.collect()
 	links, own, err := listLinks(r.config.Ignored)
 	if err != nil {
+		r.bell.note(func(c *changes) { c.all = true }) // what was heard is lost
 		return err
 	}
 	r.own.Store(&own)
@@ -34,12 +36,18 @@ func (r *Responder) refresh() error {
 	if err != nil {
 		return err
 	}
+	r.tellMissed(heard, opened) // before Linked, to which the handler may answer by Serve and Send
 	r.tellLinked(links)
-	// The kernel walks a list for each group that is joined: ten thousand of them take seconds, for which nobody should wait.
-	for _, p := range append(changed, opened...) {
-		r.rejoin(p)
+	for _, p := range opened {
+		r.listen(p, p.arp, parseARP)
+		r.listen(p, p.ndp, parseNDP)
 	}
-	r.tellMissed(heard)
+	for _, p := range append(changed, opened...) {
+		p.groups.renew(r.table.groupsOn(p.identity.Load().name))
+	}
+	for _, p := range kept {
+		p.groups.lacking = false
+	}
 	return nil
 }
 
@@ -52,22 +60,19 @@ func (r *Responder) keep(links []link, heard changes) (kept map[string]*port, ch
 	kept = map[string]*port{}
 	for _, l := range links {
 		p := before[l.index]
-		if p == nil || heard.gone[l.index] { // another link may have the index of one that is gone
+		if p == nil || !p.lasts() {
 			continue
 		}
 		delete(before, l.index)
 		kept[l.name] = p
 		was, is := p.identity.Load(), &identity{l.name, l.mac, l.up}
 		p.identity.Store(is)
-		if *was != *is || heard.all || heard.touched[l.index] || p.lacking {
+		if *was != *is || heard.all || heard.touched[l.index] {
 			changed = append(changed, p)
 		}
 	}
 	return kept, changed, slices.Collect(maps.Values(before))
 }
-
-// openAgain is when a link that could not be listened on is tried again, if nothing changes before.
-const openAgain = 5 * time.Second
 
 // openNew opens ports for links that have none. A link that cannot be listened on counts as down: nothing can be announced there.
 func (r *Responder) openNew(links []link) (opened []*port, err error) {
@@ -85,13 +90,11 @@ func (r *Responder) openNew(links []link) (opened []*port, err error) {
 		case err != nil:
 			l.up = false
 			r.trouble(err)
-			time.AfterFunc(openAgain, func() { r.bell.ring(func(*changes) {}) })
+			r.tryAgain()
 			continue
 		}
 		all[l.name] = p
 		opened = append(opened, p)
-		r.listen(p, p.arp, parseARP)
-		r.listen(p, p.ndp, parseNDP)
 	}
 	return opened, nil
 }
@@ -100,36 +103,53 @@ func (r *Responder) openNew(links []link) (opened []*port, err error) {
 func (r *Responder) listen(p *port, conn *packet.Conn, parse func([]byte) (message, error)) {
 	p.readers.Go(func() {
 		if err := p.read(conn, func(frame []byte) { r.take(p, frame, parse) }); err != nil {
+			p.failed.Store(true)
 			r.trouble(err)
-			r.bell.ring(func(c *changes) { c.gone[p.index] = true })
+			r.bell.ring()
 		}
 	})
 }
 
-// rejoin joins all groups of a link anew.
-func (r *Responder) rejoin(p *port) {
-	name := p.identity.Load().name
-	err := p.groups.rejoin(r.table.groupsOn(name))
-	p.lacking = err != nil
-	if err != nil && p.identity.Load().up {
-		r.trouble(fmt.Errorf("l2: solicited-node groups on %s: %w", name, err))
+// changeGroups lets groups be joined and left as the table says.
+func (r *Responder) changeGroups() {
+	ports := *r.ports.Load()
+	for _, key := range r.table.changedGroups() {
+		if p := ports[key.name]; p != nil { // else all its groups are joined when it is opened
+			p.groups.due[key.group] = true
+		}
 	}
 }
 
-// changeGroups joins and leaves what the table says.
-func (r *Responder) changeGroups() {
-	ports := *r.ports.Load()
-	for key, needed := range r.table.changedGroups() {
-		p := ports[key.name]
-		switch {
-		case p == nil: // all its groups are joined when it is opened
-		case !needed:
-			p.groups.leave(key.group)
-		default:
-			if err := p.groups.join(key.group); err != nil {
-				p.lacking = true
-				r.trouble(fmt.Errorf("l2: solicited-node groups on %s: %w", key.name, err))
-			}
+// groupsWait gives a channel that is closed if groups wait to be joined or left.
+func (r *Responder) groupsWait() <-chan struct{} {
+	for _, p := range *r.ports.Load() {
+		if p.groups.waits() {
+			return always
+		}
+	}
+	return nil
+}
+
+var always = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// workOnGroups joins and leaves some groups.
+func (r *Responder) workOnGroups() {
+	deadline := time.Now().Add(groupsFor)
+	for name, p := range *r.ports.Load() {
+		if !p.groups.waits() {
+			continue
+		}
+		err := p.groups.work(func(group netip.Addr) bool { return r.table.needs(groupKey{name, group}) }, deadline)
+		if err == nil {
+			continue
+		}
+		r.tryAgain()
+		if p.identity.Load().up {
+			r.trouble(fmt.Errorf("l2: solicited-node groups on %s: %w", name, err))
 		}
 	}
 }
@@ -152,9 +172,9 @@ func (r *Responder) tellLinked(links []link) {
 
 // tellMissed announces what is held on a link that was down, or gone, for so short that the interfaces are the same again: the node's
 // machine has seen nothing of it, but switches may have forgotten.
-func (r *Responder) tellMissed(heard changes) {
+func (r *Responder) tellMissed(heard changes, opened []*port) {
 	for name, p := range *r.ports.Load() {
-		if !p.identity.Load().up || !heard.all && !heard.flapped[p.index] && !heard.gone[p.index] {
+		if !p.identity.Load().up || !heard.all && !heard.flapped[p.index] && !slices.Contains(opened, p) {
 			continue
 		}
 		var frames []node.Frame

@@ -4,6 +4,7 @@ package l2
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -14,8 +15,14 @@ import (
 	"viplog/core/node"
 )
 
-// settle is the least time between two listings of all interfaces. The first change is looked at at once.
-const settle = 20 * time.Millisecond
+const (
+	// settle is the least time between two listings of all interfaces. The first change is looked at at once.
+	settle = 20 * time.Millisecond
+	// tryAgainAfter is when what could not be done to a link is tried again, if nothing changes before.
+	tryAgainAfter = 5 * time.Second
+	// groupsFor is how long groups are joined and left before anything else is looked at.
+	groupsFor = 2 * time.Millisecond
+)
 
 // Responder answers for addresses on the interfaces of one network namespace. All methods may be called from any goroutine.
 type Responder struct {
@@ -28,9 +35,16 @@ type Responder struct {
 	ports  atomic.Pointer[map[string]*port] // by name, as it is now; replaced as a whole
 	wake   chan struct{}                    // groups or watches have changed
 
-	telling    sync.Mutex
-	linked     []event.Interface // as they were told last; of Run's goroutine
+	listens atomic.Bool   // for the next frame of another host
+	ask     chan struct{} // whether anything was received
+
+	telling sync.Mutex
+
+	// Of Run's goroutine:
+	received   map[int]uint64    // packets by interface, when that was asked last
+	linked     []event.Interface // as they were told last
 	linkedOnce bool
+	again      <-chan time.Time // nil: nothing is to be tried again
 }
 
 // New makes a Responder that answers for nothing. ErrConfig.
@@ -42,7 +56,7 @@ func New(config Config) (*Responder, error) {
 	if config.Now == nil {
 		config.Now = Boottime
 	}
-	r := &Responder{config: config, table: newTable(), queue: newQueue(), wake: make(chan struct{}, 1)}
+	r := &Responder{config: config, table: newTable(), queue: newQueue(), wake: make(chan struct{}, 1), ask: make(chan struct{}, 1)}
 	r.own.Store(&map[mac]bool{})
 	r.ports.Store(&map[string]*port{})
 	return r, nil
@@ -56,7 +70,8 @@ func (r *Responder) Serve(stop []netip.Addr, start []node.Served, until lease.In
 	}
 }
 
-// Send queues frames. Handler.Sent tells what became of each; frames that are alike and wait together are sent, and told, once.
+// Send queues frames. Handler.Sent tells what became of each; one that is like a frame of which a form still
+// waits is sent, and told, with that one.
 func (r *Responder) Send(frames []node.Frame) {
 	if r.table.watch(frames, r.config.Now()) {
 		r.wakeUp()
@@ -120,6 +135,8 @@ func (r *Responder) follow(ctx context.Context, listening <-chan error) error {
 			return err
 		case <-r.wake:
 			r.changeGroups()
+		case <-r.ask:
+			r.hasReceived()
 		case <-forget.C:
 			if next := r.table.forget(r.config.Now()); next != lease.Never {
 				forget.Reset(max(time.Second, next.Since(r.config.Now())))
@@ -133,10 +150,25 @@ func (r *Responder) follow(ctx context.Context, listening <-chan error) error {
 				return nil
 			case <-time.After(settle - time.Since(refreshed)):
 			}
-			if err := r.refresh(); err != nil {
+			if err := r.refresh(); errors.Is(err, ErrPermission) {
 				return err
+			} else if err != nil { // too much changes, or something is short: what there is goes on
+				r.trouble(err)
+				r.tryAgain()
 			}
 			refreshed = time.Now()
+		case <-r.again:
+			r.again = nil
+			r.bell.ring()
+		case <-r.groupsWait():
+			r.workOnGroups()
 		}
+	}
+}
+
+// tryAgain lets everything be looked at again in a while.
+func (r *Responder) tryAgain() {
+	if r.again == nil {
+		r.again = time.After(tryAgainAfter)
 	}
 }

@@ -132,39 +132,101 @@ func TestWhatIsNotServedIsNotAnswered(t *testing.T) {
 	c.answers(c.question(vip4), vip4)
 }
 
-// The kernel gives a socket on eth0 what was sent to eth0.100 too, without the tag.
-func TestAQuestionInAVLANIsAnsweredThereOnly(t *testing.T) {
+// A question is held against the clock as it is when it is answered, not as it was before the table could be had.
+func TestAQuestionThatWaitedForTheTableIsNotAnsweredAfterUntil(t *testing.T) {
 	s := newSegment(t)
-	n := s.node(t, "node", "10.0.0.1/24", "fd00::1/64")
-	for _, h := range []*lab.Host{s.client, n.host} {
-		err := h.Do(func() error {
-			l, err := netlink.LinkByName("eth0")
-			if err != nil {
-				return err
-			}
-			v := &netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "eth0.100", ParentIndex: l.Attrs().Index}, VlanId: 100}
-			if err := netlink.LinkAdd(v); err != nil {
-				return err
-			}
-			return netlink.LinkSetUp(v)
-		})
-		if errors.Is(err, unix.EOPNOTSUPP) {
-			t.Skip("skipped: needs a kernel with VLANs (8021q), which nobody can install for a test")
-		} else if err != nil {
-			t.Fatal(err)
+	n := s.node(t, "node")
+	n.serve(vip4, other4)
+	c := newTester(t, s.client, "eth0")
+	for range 5 {
+		before := n.Counts()
+		n.table.mu.Lock()
+		c.send(c.question(vip4))
+		time.Sleep(10 * time.Millisecond) // it has been read by then, or waits in the socket, which is as good
+		n.late.Add(int64(2 * time.Hour))
+		n.table.mu.Unlock()
+		c.silent(c.use(vip4, c.mac), vip4, n, other4)
+		if now := n.Counts(); now.Requests != before.Requests {
+			t.Fatal("it was answered after Until")
 		}
+		n.Serve(nil, nil, n.anHour())
 	}
-	eventually(t, "the VLAN is up", func() bool { i, _ := n.interfaceNamed("eth0.100"); return i.Up })
-	n.serve(vip4, vip6, other4, other6)
-	untagged, inside := newTester(t, s.client, "eth0"), newTester(t, s.client, "eth0.100")
-	for _, f := range []struct{ a, other netip.Addr }{{vip4, other4}, {vip6, other6}} {
-		n.Serve(nil, []node.Served{{Address: f.a, Interfaces: []string{"eth0"}}}, n.anHour())
-		inside.send(inside.question(f.a))
-		untagged.silent(untagged.use(f.other, untagged.mac), f.a, n, f.other)
-		n.Serve(nil, []node.Served{{Address: f.a, Interfaces: []string{"eth0.100"}}}, n.anHour())
-		n.changedGroupsDone()
-		inside.answers(inside.question(f.a), f.a)
-		untagged.silent(untagged.question(f.a), f.a, n, f.other)
+}
+
+// What is heard before would reach a node's machine that knows no interface.
+func TestInterfacesAreToldBeforeAnythingIsRead(t *testing.T) {
+	if newSegment(t).node(t, "node").readEarly {
+		t.Error("a socket was read first")
+	}
+}
+
+// The kernel gives a socket on eth0 what came by it for an interface above it too: the frames of a VLAN (without the tag), and those of a
+// macvlan that has eth0's own MAC. Kernels without VLANs show the same with the macvlan: it is one line of the filter that tells them apart.
+func TestAQuestionToAnInterfaceAboveIsAnsweredThereOnly(t *testing.T) {
+	for _, kind := range []struct {
+		name  string
+		above func(parent int) netlink.Link
+		ask   func(c *tester, a netip.Addr, n *agent) (below, above []byte)
+	}{
+		{
+			"VLAN",
+			func(parent int) netlink.Link {
+				return &netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "above", ParentIndex: parent}, VlanId: 100}
+			},
+			func(c *tester, a netip.Addr, _ *agent) (below, above []byte) {
+				return c.question(a), tagged(c.question(a), 100)
+			},
+		},
+		{
+			"macvlan",
+			func(parent int) netlink.Link {
+				return &netlink.Macvlan{
+					LinkAttrs: netlink.LinkAttrs{Name: "above", ParentIndex: parent}, Mode: netlink.MACVLAN_MODE_PASSTHRU,
+				}
+			},
+			// All that is sent to the MAC is the macvlan's, and what is sent to a group is both's.
+			func(c *tester, a netip.Addr, n *agent) (below, above []byte) {
+				return nil, c.check(a, mac(n.host.MAC("eth0")))
+			},
+		},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			s := newSegment(t)
+			n := s.node(t, "node", "10.0.0.1/24", "fd00::1/64")
+			err := n.host.Do(func() error {
+				l, err := netlink.LinkByName("eth0")
+				if err != nil {
+					return err
+				}
+				above := kind.above(l.Attrs().Index)
+				if err := netlink.LinkAdd(above); err != nil {
+					return err
+				}
+				return netlink.LinkSetUp(above)
+			})
+			if errors.Is(err, unix.EOPNOTSUPP) {
+				t.Skipf("skipped: this kernel has no %s", kind.name)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is up", func() bool { i, _ := n.interfaceNamed("above"); return i.Up })
+			n.serve(other4, other6)
+			c := newTester(t, s.client, "eth0")
+			for _, f := range []struct{ a, other netip.Addr }{{vip4, other4}, {vip6, other6}} {
+				below, above := kind.ask(c, f.a, n)
+				n.serve(f.a)
+				c.silent(above, f.a, n, f.other)
+				n.Serve(nil, []node.Served{{Address: f.a, Interfaces: []string{"above"}}}, n.anHour())
+				n.joins("above", f.a)
+				replies := n.Counts().Replies
+				c.send(above)
+				eventually(t, "it is answered above", func() bool { return n.Counts().Replies == replies+1 })
+				c.next(50*time.Millisecond, isAnswer(f.a))
+				if below != nil {
+					c.silent(below, f.a, n, f.other)
+				}
+			}
+		})
 	}
 }
 
@@ -176,6 +238,8 @@ func TestAQuestionInAVLANThatNobodyHasIsNotAnswered(t *testing.T) {
 	c := newTester(t, s.client, "eth0")
 	for _, f := range []struct{ a, other netip.Addr }{{vip4, other4}, {vip6, other6}} {
 		c.silent(tagged(c.question(f.a), 100), f.a, n, f.other)
+		// A tag that has a priority only: IEEE 802.1Q section 6.9.1.
+		c.answers(tagged(c.question(f.a), 0), f.a)
 	}
 }
 

@@ -156,16 +156,20 @@ func (g *groupCounts) add(names []string, group netip.Addr, n int) {
 	}
 }
 
-// changedGroups gives the groups that may have to be joined (true) or left since it was asked last.
-func (t *table) changedGroups() map[groupKey]bool {
+// changedGroups gives the groups that may have to be joined or left since it was asked last.
+func (t *table) changedGroups() []groupKey {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	changed := t.groups.changed
+	changed := slices.Collect(maps.Keys(t.groups.changed))
 	t.groups.changed = map[groupKey]bool{}
-	for key := range changed {
-		changed[key] = t.groups.needed[key] > 0
-	}
 	return changed
+}
+
+// needs tells whether a group is needed.
+func (t *table) needs(key groupKey) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.groups.needed[key] > 0
 }
 
 // groupsOn lists all groups that an interface needs.

@@ -57,8 +57,8 @@ func TestTheTableIsWhatItWasTold(t *testing.T) {
 			}
 			model[a] = m
 			table.forget(now)
-			for key, needed := range table.changedGroups() {
-				joined[key] = needed
+			for _, key := range table.changedGroups() {
+				joined[key] = table.needs(key)
 			}
 			compare(t, table, model, joined, all, names, now)
 		}
@@ -164,6 +164,50 @@ func TestWhatWaitsIsSentAtItsPaceSecondFormsLast(t *testing.T) {
 		synctest.Wait()
 		if sent < 400 || sent > 520 {
 			t.Errorf("%d frames in 50 ms", sent)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// Eight rounds in five seconds, as core asks for them, are more than there is time for.
+func TestSecondFormsDoNotWaitForAsLongAsFirstOnesArePutAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		var frames []node.Frame
+		for a := at4; len(frames) < 10_000; a = a.Next() {
+			frames = append(frames, node.Frame{Address: a})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		begin, firsts, both := time.Now(), 0, map[node.Frame]bool{}
+		var done, probed time.Duration
+		go q.pace(ctx, 10_000, func(f node.Frame, second bool) {
+			switch {
+			case f.Kind == node.Probe:
+				probed = time.Since(begin)
+			case !second:
+				firsts++
+				q.putAgain(f)
+			default:
+				if both[f] = true; len(both) == len(frames) && done == 0 {
+					done = time.Since(begin)
+				}
+			}
+		})
+		for _, at := range []time.Duration{0, 50, 200, 500, 1100, 2200, 3300, 4400} {
+			time.Sleep(time.Until(begin.Add(at * time.Millisecond)))
+			q.put(frames)
+			if at == 500 {
+				q.put([]node.Frame{{Kind: node.Probe, Address: at4}})
+			}
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if firsts < 2*len(frames) || done == 0 || done > 2500*time.Millisecond {
+			t.Errorf("all were told in both forms after %v; first forms: %d", done, firsts)
+		}
+		if probed > 503*time.Millisecond {
+			t.Errorf("a probe of 500 ms was sent after %v", probed)
 		}
 		cancel()
 		synctest.Wait()

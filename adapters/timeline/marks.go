@@ -33,6 +33,8 @@ var marks = []kindMark{
 	{trace.Resumed, "J", neutral, "a new process goes on as the incarnation of the one before"},
 	{trace.Leased, "*", good, "the node holds its lease"},
 	{trace.LeaseLost, "~", bad, "it does not any more; it holds what it announces, or yields it"},
+	{trace.Deaf, "d", bad, "it holds addresses, hears nobody, and is silent until it does"},
+	{trace.Hearing, "?", neutral, "it hears somebody, and asks who has its addresses before it answers again"},
 	{trace.Probing, "p", neutral, "the node asks whether somebody uses an address, before its first use"},
 	{trace.Announced, "^", good, "the node announces an address"},
 	{trace.Demoted, "/", change, "the address is another's; the node answers until the others know"},

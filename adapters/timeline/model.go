@@ -111,7 +111,7 @@ func what(n trace.Note) string {
 
 // nodeKinds are those of records that only nodes write.
 var nodeKinds = []trace.Kind{
-	trace.Started, trace.Joined, trace.Resumed, trace.Leased, trace.LeaseLost, trace.Probing, trace.Announced, trace.Demoted,
+	trace.Started, trace.Joined, trace.Resumed, trace.Leased, trace.LeaseLost, trace.Deaf, trace.Hearing, trace.Probing, trace.Announced, trace.Demoted,
 	trace.Stopped, trace.Disputed, trace.Dead, trace.Ended, trace.Left, trace.Down,
 }
 

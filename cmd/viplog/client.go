@@ -13,6 +13,7 @@ import (
 	"github.com/synadia-io/orbit.go/natscontext"
 	"go.uber.org/fx"
 
+	"viplog/adapters/identity"
 	"viplog/adapters/jetstream"
 	"viplog/adapters/replica"
 	"viplog/core/ledger"
@@ -21,15 +22,18 @@ import (
 
 // clientFlags say which cluster's log a command talks to.
 type clientFlags struct {
-	server  string
-	context string
-	cluster string
+	server   string
+	context  string
+	identity string
+	cluster  string
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.server, "server", "", "NATS server (default: $NATS_URL, else the NATS context, else 127.0.0.1:4222)")
+	cmd.Flags().StringVar(&f.server, "server", "", "NATS server (default: the identity's, else $NATS_URL, else the NATS context, else 127.0.0.1:4222)")
 	cmd.Flags().StringVar(&f.context, "context", "", "NATS context: server and credentials (default: the selected one)")
-	cmd.Flags().StringVar(&f.cluster, "cluster-name", "", "cluster (default: the only one on the server)")
+	cmd.Flags().StringVar(&f.identity, "identity", "", "an operator's folder, as `viplog init` made it: servers and credentials (default: $VIPLOG_IDENTITY)")
+	cmd.Flags().StringVar(&f.cluster, "cluster-name", "", "cluster (default: the identity's, else the only one on the server)")
+	_ = cmd.MarkFlagDirname("identity")
 	_ = cmd.RegisterFlagCompletionFunc("cluster-name", f.completeClusters)
 }
 
@@ -59,13 +63,22 @@ func (c *client) start(ctx context.Context) (err error) {
 	return err
 }
 
-// dial goes to the server that the flags or $NATS_URL name, else to that of the NATS context, as the nats command does.
+// dial goes to the server that the flags name, with the identity if there is one; else to that of $NATS_URL or of the NATS
+// context, as the nats command does.
 func (f clientFlags) dial() (conn *nats.Conn, err error) {
 	options := []nats.Option{nats.Name("viplog"), nats.Timeout(5 * time.Second)}
+	who, err := f.who()
+	if err != nil {
+		return nil, err
+	}
 	where := cmp.Or(f.server, os.Getenv("NATS_URL"))
-	if where != "" && f.context == "" {
+	switch {
+	case who != nil:
+		where = cmp.Or(f.server, strings.Join(who.Servers(), ","))
+		conn, err = nats.Connect(where, append(options, who.NATSOptions()...)...)
+	case where != "" && f.context == "":
 		conn, err = nats.Connect(where, options...)
-	} else {
+	default:
 		where = cmp.Or(f.context, "the selected NATS context, or "+nats.DefaultURL)
 		conn, _, err = natscontext.Connect(f.context, options...)
 	}
@@ -73,6 +86,15 @@ func (f clientFlags) dial() (conn *nats.Conn, err error) {
 		return nil, fmt.Errorf("connect to %s: %w; is `viplog dev` or a controller running there?", where, err)
 	}
 	return conn, nil
+}
+
+// who is the identity to use; nil for none.
+func (f clientFlags) who() (*identity.Identity, error) {
+	folder := cmp.Or(f.identity, os.Getenv("VIPLOG_IDENTITY"))
+	if folder == "" {
+		return nil, nil
+	}
+	return identity.Read(folder)
 }
 
 func (c *client) stop(context.Context) error {
@@ -101,6 +123,9 @@ func withClient(ctx context.Context, flags clientFlags, use func(context.Context
 func (f clientFlags) clusterName(ctx context.Context, conn *nats.Conn) (string, error) {
 	if f.cluster != "" {
 		return f.cluster, nil
+	}
+	if who, err := f.who(); who != nil && err == nil {
+		return who.Directory.Cluster, nil
 	}
 	names, err := jetstream.Clusters(ctx, conn)
 	switch {

@@ -33,7 +33,7 @@ func (e exitError) Unwrap() error { return e.err }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
@@ -79,8 +79,9 @@ func newRoot(std streams) *cobra.Command {
 		Args:          cobra.NoArgs, // else an unknown command
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newApply(std), newDev(std), newDrain(std), newExplain(std), newExport(std), newGet(std), newHistory(std),
-		newPlan(std), newRebalance(std), newRelease(std), newSim(std), newUndrain(std), newValidate(std), newVersion(std), newWhatif(std), newWho(std))
+	root.AddCommand(newApply(std), newController(std), newDev(std), newDrain(std), newExplain(std), newExport(std), newGet(std), newHistory(std),
+		newInit(std), newNode(std), newPlan(std), newProbe(std), newRebalance(std), newRelease(std), newRun(std), newSim(std), newUndrain(std),
+		newValidate(std), newVersion(std), newWhatif(std), newWho(std))
 	return root
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"viplog/adapters/logfile"
+	"viplog/adapters/probe"
 	"viplog/core/event"
 	"viplog/core/ledger"
 )
@@ -39,7 +40,7 @@ func reference() string {
 		"`ce-source`, `ce-specversion`, `ce-type` and `ce-rules`, the least rules that a ledger must hold.\n")
 	for _, e := range event.Types() {
 		kind, _, _ := strings.Cut(e.Zero.Entity(), ".")
-		fmt.Fprintf(&text, "\n### %s\n\n%s. Appended by: %s. Entity: `%s`.\n\n", e.Name, sentence(e.Doc), e.By, kind)
+		fmt.Fprintf(&text, "\n### %s\n\n%s. Appended by: %s. Entity: `%s`.\n\n", e.Name, sentence(e.Doc), strings.TrimSuffix(e.By+", "+e.Also, ", "), kind)
 		writeFields(&text, reflect.TypeOf(e.Zero), "")
 	}
 	text.WriteString("\n## Output as json\n\nEvery key is always there: `[]` and `\"\"`, never null.\n")
@@ -62,6 +63,11 @@ func reference() string {
 		{"Exploration", exploreView{}},
 		{"WhatIf", whatifView{}},
 		{"Forecast", forecastView{}},
+		{"IdentityList", identitiesView{}},
+		{"Probe", probeView{}},
+		{"Probe, an item of a stream's outages", probe.Outage{}},
+		{"Probe, an item of a stream's troubles", probe.Trouble{}},
+		{"Probe, an item of the connections' endings", probe.Ending{}},
 	} {
 		fmt.Fprintf(&text, "\n### %s\n\n", view.name)
 		writeFields(&text, reflect.TypeOf(view.zero), "")

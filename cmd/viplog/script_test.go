@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dev": devInBackground, "digest": digestOfDev, "natscontext": selectContext,
+			"exitcode": hasExitCode,
 		},
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
@@ -87,6 +89,20 @@ type devSession struct {
 }
 
 type sessionKey struct{}
+
+// hasExitCode runs viplog and wants an exit code: `exitcode 2 get nodes -o xml`.
+func hasExitCode(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec("viplog", args[1:]...)
+	got := 0
+	if exit, failed := errors.AsType[*exec.ExitError](err); failed {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
 
 // digestOfDev asks the `viplog dev -o json` of a script for its status, and sets DIGEST and SEQUENCE to those of its nodes' own
 // replicas, which must be the same.

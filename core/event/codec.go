@@ -24,6 +24,7 @@ type form struct {
 	rules  uint64
 	doc    string
 	by     string
+	also   string // who appends it too; "" for nobody
 	decode func(data []byte) (Event, error)
 	zero   Event
 }
@@ -31,6 +32,12 @@ type form struct {
 func formOf[E Event](name, by, doc string) form {
 	var zero E
 	return form{name: "viplog." + name + ".v1", by: by, doc: doc, zero: zero, decode: decodeJSON[E]}
+}
+
+// and lets somebody else append it too.
+func (f form) and(also string) form {
+	f.also = also
+	return f
 }
 
 const (
@@ -49,7 +56,7 @@ var forms = []form{
 	formOf[NodeDrained]("NodeDrained", byOperator, "no address on this node, please"),
 	formOf[NodeUndrained]("NodeUndrained", byOperator, "the end of a drain"),
 	formOf[NodeEvicted]("NodeEvicted", byOperator, "voters, let this incarnation die"),
-	formOf[RebalanceRequested]("RebalanceRequested", byOperator, "even out the addresses with the fewest moves"),
+	formOf[RebalanceRequested]("RebalanceRequested", byOperator, "even out the addresses with the fewest moves").and(byControl),
 	formOf[AddressReleased]("AddressReleased", byOperator, "the end of an address's cooldown or reservation"),
 	formOf[VoterDeclaredOff]("VoterDeclaredOff", byOperator, "an operator's word that a voter's host is off"),
 	formOf[ServiceApplied]("ServiceApplied", byControl, "a Service of type LoadBalancer as it is declared now"),
@@ -86,6 +93,7 @@ func init() {
 type Type struct {
 	Name string // versioned
 	By   string // who appends it: operator, control or node
+	Also string // who appends it too, "" for nobody
 	Doc  string
 	Zero Event
 }
@@ -94,7 +102,7 @@ type Type struct {
 func Types() []Type {
 	types := make([]Type, len(forms))
 	for i, f := range forms {
-		types[i] = Type{Name: f.name, By: f.by, Doc: f.doc, Zero: f.zero}
+		types[i] = Type{Name: f.name, By: f.by, Also: f.also, Doc: f.doc, Zero: f.zero}
 	}
 	return types
 }

@@ -59,8 +59,11 @@ func (v *Voter) add(who Incarnation, now Instant) *peer {
 	return p
 }
 
-// promise is the end of a promise that is given now. One of a voter that grants nothing yet lasts as long after its quiet.
-func (v *Voter) promise(now Instant) Instant { return max(now, v.quiet).Add(v.timing.promised()) }
+// promise is the end of a promise that is given now. One of a voter that grants nothing yet lasts as long after its quiet; and none ends
+// before those of earlier machines.
+func (v *Voter) promise(now Instant) Instant {
+	return max(max(now, v.quiet).Add(v.timing.promised()), v.promised)
+}
 
 func (v *Voter) extend(until Instant) {
 	for _, p := range v.peers {

@@ -444,3 +444,31 @@ func TestAVoterThatWasAloneWithASuspicionGivesTime(t *testing.T) {
 		t.Error("a voter that was alone with its suspicion votes at once")
 	}
 }
+
+// A voter that goes over to shorter leases has promised longer ones, on which nodes still count.
+func TestPromisesOfAnEarlierMachineAreKept(t *testing.T) {
+	before := NewVoter(VoterDisk{Voter: "a", Log: "log"}, Relaxed, nil, VoterStart{Now: start})
+	folds(before, memberships(9, VoterSet{4, []string{"a"}}), nil)
+	if !granted(before, one, 4, start, Relaxed.Lease) {
+		t.Fatal("it grants nothing")
+	}
+	over := start.Add(10 * time.Millisecond)
+	v := NewVoter(VoterDisk{Voter: "a", Log: "log", Since: 4}, Fast, func([]byte) []byte { return nil }, VoterStart{
+		Now: over, Promised: Relaxed.Promised(over),
+	})
+	v.Fold(over, memberships(9, VoterSet{4, []string{"a"}}), nil)
+	votes := func(from, until Instant) (any bool) {
+		for now := from; now < until; now = now.Add(time.Millisecond) {
+			heard := v.Renewed(now, Renew{Log: "log", From: Incarnation{Node: other.Node}}) // it is not away
+			any = any || heard.Persist != nil || v.Wake(now).Persist != nil
+		}
+		return any
+	}
+	counts := start.Add(Relaxed.held()) // until then the node counts on its lease
+	if votes(over, counts) {
+		t.Error("it votes against a node that may count on its lease")
+	}
+	if !votes(counts, counts.Add(Relaxed.Lease)) {
+		t.Error("it never votes")
+	}
+}

@@ -56,6 +56,9 @@ func (t Timing) held() time.Duration { return t.Lease - t.Lease/rateError }
 // promised is how long a voter keeps a promise from receiving a renewal on, however fast its clock runs.
 func (t Timing) promised() time.Duration { return t.Lease + t.Lease/rateError }
 
+// Promised is when a promise ends that a voter with this timing has made at an instant.
+func (t Timing) Promised(at Instant) Instant { return at.Add(t.promised()) }
+
 // Suspicion bounds how long after a node's death its voters suspect it. Promises count from its last renewal, which is
 // up to a heartbeat old when it dies: least is a death just before the next renewal, most one just after the last. Both take
 // clocks at the worst of their rates, and neither has what links and disks need.

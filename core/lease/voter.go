@@ -38,6 +38,7 @@ type Voter struct {
 	membership  Membership
 	peers       []*peer // by incarnation: those that are not out, as far as is known
 	quiet       Instant // until then it neither grants nor votes: it came from another log
+	promised    Instant // what earlier machines have promised may last until then
 	heardNode   Instant // when it last heard any node
 	changes     uint64  // counts changes of anyone's progress
 	pushAt      Instant // when changes go out unasked
@@ -59,17 +60,19 @@ type VoterStart struct {
 	Now    Instant
 	Serial uint64 // answers count from it: far from those of earlier processes, as a random number is, since nodes echo them
 	Fresh  bool   // it comes from another log, whose promises still run, and neither grants nor votes for as long as they may
+	// Promised is until when promises of earlier machines may last that were made with another timing; 0: with the same one.
+	Promised Instant
 }
 
 // NewVoter starts a voter from its disk. It promises from now on what it may have promised before.
 func NewVoter(disk VoterDisk, timing Timing, sign func(message []byte) []byte, start VoterStart) *Voter {
 	now := start.Now
 	v := &Voter{
-		timing: timing, sign: sign, disk: disk, durable: disk, told: disk.Dead, firstSerial: start.Serial, quiet: now, heardNode: now,
-		pushAt: Never, wordAt: Never, wake: Never,
+		timing: timing, sign: sign, disk: disk, durable: disk, told: disk.Dead, firstSerial: start.Serial, quiet: now, promised: start.Promised,
+		heardNode: now, pushAt: Never, wordAt: Never, wake: Never,
 	}
 	if start.Fresh {
-		v.quiet = now.Add(timing.promised())
+		v.quiet = max(now.Add(timing.promised()), v.promised)
 	}
 	for _, who := range disk.Dead {
 		v.peers = append(v.peers, &peer{who: who, voted: true, serial: start.Serial})

@@ -119,13 +119,14 @@ func (m *Machine) followLease() {
 		m.loseLease()
 	}
 	m.leased = leased
+	m.ready.Listen = m.vips.Len() > 0 && m.hearing.isDue(m.now, m.timing)
 	switch {
 	case leased:
+		m.hearing.isDeaf, m.hearing.checkedAt = false, 0
 		m.until = until
 		m.wakeAt(until)
-	case m.vips.Len() > 0: // it holds what it has
-		m.until = m.now.Add(2 * m.timing.Heartbeat)
-		m.wakeAt(m.now.Add(m.timing.Heartbeat))
+	case m.vips.Len() > 0:
+		m.hold()
 	default:
 		m.until = 0
 	}

@@ -72,7 +72,11 @@ func (m *Machine) sendNext(v *vip) {
 	switch {
 	case v.stage == announcing && !m.leased:
 		m.send(v, Probe)
-		m.at(v, m.now.Add(spread(v.addr, holdProbe)))
+		if m.hearing.checkedAt > m.now {
+			m.at(v, m.now.Add(m.timing.Heartbeat))
+		} else {
+			m.at(v, m.now.Add(spread(v.addr, holdProbe)))
+		}
 	case v.stage == announcing:
 		m.send(v, Announce)
 		v.sent++
@@ -109,6 +113,7 @@ func spread(a netip.Addr, interval time.Duration) time.Duration {
 // heard takes a frame in which another MAC uses an address of this node. Another node's silences one that holds the
 // address without a lease; with a lease this node tells everyone anew. A foreign one is a conflict.
 func (m *Machine) heard(in Heard) {
+	m.listened()
 	v, has := m.vip(in.Address)
 	if !has || m.phase != running {
 		return

@@ -139,6 +139,7 @@ func (m *Machine) begin(who lease.Incarnation, resumed bool) {
 	m.holder = lease.NewHolder(m.disk.Log, who, number, m.timing, m.isSigned, m.now)
 	m.holder.Digested(m.digest)
 	m.proven, m.votesTaken, m.leased, m.until = nil, 0, false, 0
+	m.hearing = hearing{at: m.now}
 	m.startClaims()
 	m.firstUses()
 	m.held(m.holder.Fold(m.now, m.membership))

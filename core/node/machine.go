@@ -46,6 +46,7 @@ type Machine struct {
 	wake     lease.Instant
 
 	membership  lease.Membership
+	ownVoters   []string // those on this host
 	interfaces  []event.Interface
 	phase       phase
 	headAsked   bool
@@ -75,6 +76,7 @@ type Machine struct {
 	leased     bool
 	until      lease.Instant
 	lapse      lease.Instant // when the last lease that was lost would have ended
+	hearing    hearing
 	claims     *claims
 	proven     []lease.Incarnation // dead by votes, and not yet out by the log
 	votesTaken int
@@ -141,6 +143,8 @@ func (m *Machine) Step(now lease.Instant, in Input) Ready {
 		m.linked(in.Interfaces)
 	case Heard:
 		m.heard(in)
+	case Listened:
+		m.listened()
 	case Digested:
 		m.digested(in.Digest)
 	case Woken:
@@ -253,6 +257,7 @@ func (m *Machine) isOut(who lease.Incarnation) bool {
 func (m *Machine) membersChanged() {
 	before := m.membership.Live
 	m.membership = lease.MembershipOf(m.ledger)
+	m.ownVoters = ownVoters(m.ledger, m.identity.Address)
 	m.proposeAnew = true
 	if m.phase == running && m.membership.IsOut(m.me) {
 		m.end("it is out by the log")
@@ -295,6 +300,9 @@ func (m *Machine) answered(a lease.Answer) {
 	case m.digest.Differs(a.Digest):
 		m.refold()
 		return
+	}
+	if !slices.Contains(m.ownVoters, a.Voter) {
+		m.listened()
 	}
 	m.held(m.holder.Answered(m.now, a))
 	if m.phase != running {

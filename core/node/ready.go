@@ -31,6 +31,8 @@ type (
 		Interface string
 		MAC       string
 	}
+	// Listened answers Ready.Listen: another host has sent a frame.
+	Listened struct{}
 	// Digested answers Ready.Digest.
 	Digested struct{ Digest lease.Digest }
 	// Woken is the passing of time.
@@ -47,6 +49,7 @@ func (HeadRead) isInput()    {}
 func (Answered) isInput()    {}
 func (Linked) isInput()      {}
 func (Heard) isInput()       {}
+func (Listened) isInput()    {}
 func (Digested) isInput()    {}
 func (Woken) isInput()       {}
 func (Leaving) isInput()     {}
@@ -69,8 +72,12 @@ type Ready struct {
 	Renewals []lease.Renewal
 	Resigns  []lease.Resign
 
-	// Frames are to be sent, paced, while Until has not passed.
+	// Frames are to be sent, paced; announcements while Until has not passed.
 	Frames []Frame
+
+	// Listen asks to be told by Listened, once: at once if any frame has come in since it was asked before, else with the next question or
+	// announcement of another host.
+	Listen bool
 
 	// Propose, if not nil, replaces the facts that the shell tries to append, the first one first, each guarded by its
 	// entity, until it is told otherwise.

@@ -20,6 +20,8 @@ const (
 	Resumed   Kind = "resumed"    // a new process goes on as the incarnation of the one before
 	Leased    Kind = "leased"     // it holds its lease
 	LeaseLost Kind = "lease lost" // Text: hold or yield
+	Deaf      Kind = "deaf"       // it holds no lease and hears nobody: silent until it does, and has asked who has its addresses
+	Hearing   Kind = "hearing"    // it hears somebody again, and asks
 	Probing   Kind = "probing"    // an address before its first use
 	Announced Kind = "announced"  // an address, under the list of version Sequence
 	Demoted   Kind = "demoted"    // a fact moved an address away; the node answers until the others have read it

@@ -10,6 +10,7 @@ import (
 	"viplog/core/event"
 	"viplog/sim"
 	"viplog/sim/kernel"
+	"viplog/sim/segment"
 	"viplog/sim/stream"
 )
 
@@ -80,14 +81,35 @@ func hungMove() (string, []string) {
 	return moved(w, owner), nil
 }
 
-// lonelyHold cuts the only node off from voters and log for a minute: it holds, and asks from time to time.
+// lonelyHold cuts the only node off from voters and log for a minute, and not from clients: it holds, and asks from time to time.
 func lonelyHold() (string, []string) {
-	w := sim.New(kernel.NewSeeded(1), sim.Options{Nodes: 1})
+	w := sim.New(kernel.NewSeeded(1), sim.Options{Nodes: 1, Clients: 1})
 	w.RunUntil(2 * time.Second)
 	w.Append(sim.Service("web"))
 	w.RunUntil(10 * time.Second)
-	w.Isolate(w.Owner(webAddress))
+	owner := w.Owner(webAddress)
+	w.Clients[0].Poll(webAddress, 50*time.Millisecond)
+	w.Isolate(owner)
 	w.RunUntil(w.Now() + time.Minute)
+	if len(owner.Announces()) == 0 {
+		return fmt.Sprintf("%s has stopped answering", owner.Name), nil
+	}
+	return violated(w), nil
+}
+
+// whollyCut cuts the owner off from everything, and then not from the segment any more: it must never answer beside its successor.
+func whollyCut() (string, []string) {
+	w, addr, owner := announced(1)
+	w.Isolate(owner)
+	owner.Port().Cut(segment.Both)
+	w.RunUntil(w.Now() + 3*time.Second)
+	owner.Port().Cut(0)
+	w.Clients[0].Flush()
+	w.Clients[0].Request(addr)
+	w.RunUntil(w.Now() + time.Second)
+	if w.Audit.Overlap > 0 {
+		return fmt.Sprintf("two answered for %v", w.Audit.Overlap), nil
+	}
 	return violated(w), nil
 }
 

@@ -28,6 +28,7 @@ var hunts = map[string][]hunt{
 		{"a planned move while the log of a standby hangs", hungMove},
 		{"an owner without a lease hears its successor", silenced},
 		{"a lonely node without a lease", lonelyHold},
+		{"an owner that is cut off from everything", whollyCut},
 		{"a voter that crashes when its vote is heard", forgetfulVoter},
 		{"2 nodes, 1 fact, snapshots, leaving, repeats", ownership(explore.OwnershipOptions{
 			Voters: 1, Nodes: 2, Facts: 1, Crashes: 1, Snapshots: true, Leaves: true, Repeats: true,
