@@ -48,6 +48,26 @@ func (m *Machine) listened() {
 	}
 }
 
+// stoodStill looks whether the node did not get to run since an instant for so long that its lease has ended: what it is told now has waited for
+// it, and is no sign that it is heard. It must not answer what has waited either.
+func (m *Machine) stoodStill(since lease.Instant) {
+	if m.phase == running && m.vips.Len() > 0 && m.holder.Until() <= m.now && m.now.Since(since) >= m.quiet() {
+		m.fallDeaf()
+	}
+}
+
+// quiet is for how long a node hears nobody before it takes itself to be cut off: it is over before a lease ends by which nobody was heard.
+func (m *Machine) quiet() time.Duration { return m.timing.Lease - m.timing.Heartbeat }
+
+func (m *Machine) fallDeaf() {
+	h := &m.hearing
+	h.isDeaf, h.checkedAt, h.deafAt = true, 0, m.now
+	if h.saidAt == 0 || m.now.Since(h.saidAt) >= sayAgain { // on a quiet segment it may be so every second
+		h.saidAt = m.now
+		m.note(trace.Deaf, netip.Addr{}, 0, "")
+	}
+}
+
 // hold lets an owner without a lease answer on: those who grant leases may be gone, and not it.
 func (m *Machine) hold() {
 	h := &m.hearing
@@ -62,12 +82,8 @@ func (m *Machine) hold() {
 		m.until = 0
 		m.wakeAt(m.now.Add(m.timing.Heartbeat))
 		return
-	case m.now.Since(h.at) >= m.timing.Lease-m.timing.Heartbeat: // that is before a lease ends by which nobody was heard
-		h.isDeaf, h.deafAt = true, m.now
-		if h.saidAt == 0 || m.now.Since(h.saidAt) >= sayAgain { // on a quiet segment it may be so every second
-			h.saidAt = m.now
-			m.note(trace.Deaf, netip.Addr{}, 0, "")
-		}
+	case m.now.Since(h.at) >= m.quiet():
+		m.fallDeaf()
 		m.until = 0
 		m.wakeAt(m.now.Add(m.timing.Heartbeat))
 		return

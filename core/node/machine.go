@@ -129,7 +129,9 @@ func (m *Machine) Ledger() *ledger.State { return m.ledger }
 
 // Step takes an input and says what is to be done. The first input is Linked.
 func (m *Machine) Step(now lease.Instant, in Input) Ready {
+	before := m.now
 	m.now, m.ready = now, Ready{}
+	m.stoodStill(before)
 	switch in := in.(type) {
 	case Folded:
 		m.fold(in.Entries)

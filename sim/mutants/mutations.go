@@ -87,7 +87,7 @@ var mutations = []mutation{
 	{"a node without a lease ignores its successor", framesFile, "case !m.leased:\n\t\t\tm.drop(v, \"another node announces it\")", "case !m.leased:"},
 	{"a demoted announcer hands over to nobody", announceFile, "\t\tm.handOver()\n", ""},
 	{"a node that holds an address announces it", framesFile, "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Probe)", "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Announce)"},
-	{"who hears nobody answers on", holdFile, "case m.now.Since(h.at) >= m.timing.Lease-m.timing.Heartbeat:", "case false:"},
+	{"who hears nobody answers on", holdFile, "case m.now.Since(h.at) >= m.quiet():", "case false:"},
 	{"who hears somebody again answers without asking", holdFile, "m.hearing.checkedAt = m.now.Add(", "m.hearing.checkedAt = 1 + 0*m.now.Add("},
 	{"a responder may answer beyond the lease", announceFile, "\t\tm.until = until\n", "\t\tm.until = until.Add(m.timing.Lease)\n"},
 	// What else leases and lists are for.
