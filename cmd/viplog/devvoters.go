@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"viplog/adapters/identity"
 	"viplog/core/control"
 	"viplog/core/event"
 	"viplog/core/ledger"
@@ -91,7 +92,7 @@ func devKey(path string) (ed25519.PrivateKey, error) {
 	}
 	seed := make([]byte, ed25519.SeedSize)
 	rand.Read(seed) // crypto/rand never fails
-	if err := writeWhole(path, seed); err != nil {
+	if err := identity.WriteFile(path, seed, 0o600); err != nil {
 		return nil, err
 	}
 	return ed25519.NewKeyFromSeed(seed), nil
@@ -106,21 +107,4 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 		return nil, fmt.Errorf("%s: a key of %d bytes is required, it has %d", path, ed25519.SeedSize, len(seed))
 	}
 	return ed25519.NewKeyFromSeed(seed), nil
-}
-
-// writeWhole writes a file so that a reader, also after a crash, sees all of it or none.
-func writeWhole(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
 }
