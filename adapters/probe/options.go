@@ -52,7 +52,7 @@ type Options struct {
 	// Interface is where ARP asks and Cold deletes; "" is the one of the route to the address.
 	Interface string
 	// Cold deletes the kernel's neighbour entry of the address, or of the gateway to it, before each request: so each begins with a
-	// resolution, and what waits for one is thrown away by the next. It needs CAP_NET_ADMIN.
+	// resolution, or waits for the one that is under way. It needs CAP_NET_ADMIN.
 	Cold bool
 	// ColdEvery is the least time from one deletion to the next; 0: before each request.
 	ColdEvery time.Duration

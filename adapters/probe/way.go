@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -73,10 +75,11 @@ func (w way) source(a netip.Addr) (netip.Addr, error) {
 
 // neighbour deletes an entry of the kernel's neighbour cache.
 type neighbour struct {
-	handle *netlink.Handle
-	entry  netlink.Neigh
-	every  time.Duration
-	last   time.Duration
+	link  int
+	hop   netip.Addr
+	every time.Duration
+	last  time.Duration
+	calls map[int]*nl.SocketHandle
 }
 
 // newNeighbour deletes the entry once, to see whether it may.
@@ -84,32 +87,47 @@ func newNeighbour(w way, every time.Duration) (*neighbour, error) {
 	if w.link.Attrs().Flags&net.FlagLoopback != 0 {
 		return nil, fmt.Errorf("%w %s: it is this host's own, which nobody resolves", ErrUnreachable, w.nextHop)
 	}
-	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	socket, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
 	}
-	family := netlink.FAMILY_V4
-	if w.nextHop.Is6() {
-		family = netlink.FAMILY_V6
-	}
 	n := &neighbour{
-		handle: handle, every: every,
-		entry: netlink.Neigh{LinkIndex: w.link.Attrs().Index, Family: family, IP: net.IP(w.nextHop.AsSlice())},
+		link: w.link.Attrs().Index, hop: w.nextHop, every: every,
+		calls: map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: socket}},
 	}
-	if err := named(handle.NeighDel(&n.entry)); errors.Is(err, ErrPermission) {
+	if _, err := n.call(unix.RTM_DELNEIGH, unix.NLM_F_ACK); errors.Is(named(err), ErrPermission) {
 		n.close()
-		return nil, err
+		return nil, named(err)
 	}
 	return n, nil
 }
 
-// forget deletes the entry when it is time. That there is none is as good.
+// call has the kernel do something about the entry (rtnetlink(7)).
+func (n *neighbour) call(what, flags int) ([][]byte, error) {
+	about := &netlink.Ndmsg{Family: unix.AF_INET, Index: uint32(n.link)}
+	if n.hop.Is6() {
+		about.Family = unix.AF_INET6
+	}
+	r := nl.NewNetlinkRequest(what, flags)
+	r.Sockets = n.calls
+	r.AddData(about)
+	r.AddData(nl.NewRtAttr(netlink.NDA_DST, n.hop.AsSlice()))
+	return r.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWNEIGH)
+}
+
+// forget deletes the entry when it is time, unless what was sent before still waits for it: the kernel would throw that away, and no client
+// does. That there is none is as good.
 func (n *neighbour) forget(now time.Duration) {
 	if now-n.last < n.every {
 		return
 	}
 	n.last = now
-	_ = n.handle.NeighDel(&n.entry)
+	if found, err := n.call(unix.RTM_GETNEIGH, 0); err == nil && len(found) > 0 {
+		if entry, err := netlink.NeighDeserialize(found[0]); err == nil && entry.State == netlink.NUD_INCOMPLETE {
+			return
+		}
+	}
+	_, _ = n.call(unix.RTM_DELNEIGH, unix.NLM_F_ACK)
 }
 
-func (n *neighbour) close() { n.handle.Close() }
+func (n *neighbour) close() { n.calls[unix.NETLINK_ROUTE].Close() }

@@ -28,7 +28,7 @@ func newProbe(std streams) *cobra.Command {
 			"tcp  numbered lines that an echo server on --port sends back, on one connection; and a new connection each 20 spacings\n" +
 			"arp  who has the address: ARP, or neighbour discovery for IPv6, and which MACs answer. Needs root, or CAP_NET_RAW.\n\n" +
 			"A warm probe (the default) leaves the kernel's neighbour cache as it is: a client that knows the address. A cold one (--cold; root, or\n" +
-			"CAP_NET_ADMIN) deletes the entry before each request: clients that come anew. Beside arp the kernel hears the answers to that, too.\n\n" +
+			"CAP_NET_ADMIN) deletes the entry before each request, unless an earlier one still waits for it: clients that come anew. Beside arp the kernel hears the answers to that, too.\n\n" +
 			"Exit codes: 0 where something was answered, however badly; 1 where nothing was.",
 		Example: "  viplog probe 10.200.0.76 --port 7 --for 1m\n  viplog probe 10.200.0.76 --protocol udp,tcp,arp --port 7\n" +
 			"  viplog probe fd00::76 --protocol arp --interface eth0 -o json",

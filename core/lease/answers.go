@@ -13,12 +13,12 @@ func (v *Voter) progressed(now Instant, p *peer, m Renew) {
 	p.catchUp(now)
 	v.changes++
 	p.changed = v.changes
-	v.pushAt = min(v.pushAt, now.Add(coalesce))
+	v.pushAt = min(v.pushAt, max(now, v.pushable))
 }
 
 // push answers unasked every node that was not told what has changed; a vote goes to all.
 func (v *Voter) push(now Instant, ready *VoterReady, vote bool) {
-	v.pushAt = Never
+	v.pushAt, v.pushable = Never, now.Add(coalesce)
 	for _, p := range v.peers {
 		if !vote && p.told >= v.changes {
 			continue

@@ -31,6 +31,7 @@ func (v *Voter) Describe(c *Canon, now Instant) {
 	c.Sequence(v.membership.Sequence)
 	c.Ahead(v.quiet, now)
 	c.Ahead(v.pushAt, now)
+	c.Ahead(v.pushable, now)
 	c.Ahead(v.wordAt, now)
 	c.Ahead(v.wake, now)
 	c.Ahead(v.heardNode.Add(v.timing.Lease), now)

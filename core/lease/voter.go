@@ -42,6 +42,7 @@ type Voter struct {
 	heardNode   Instant // when it last heard any node
 	changes     uint64  // counts changes of anyone's progress
 	pushAt      Instant // when changes go out unasked
+	pushable    Instant // when they may at the earliest
 	wordAt      Instant // when the next word is due
 	wake        Instant
 	signed      []Vote // its votes under the set of signedSet
@@ -51,7 +52,7 @@ type Voter struct {
 }
 
 const (
-	coalesce    = time.Millisecond // how long changes of progress are gathered before they are pushed
+	coalesce    = time.Millisecond // from one push of progress to the next: a change alone waits for nothing
 	maxProgress = 24               // entries of one answer: it fits a datagram of 1,400 bytes with some votes
 )
 

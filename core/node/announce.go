@@ -93,7 +93,10 @@ func (m *Machine) run() {
 		m.handOver()
 	}
 	if m.leaving && (m.hasHandedOver() || m.now >= m.silenceAt) {
-		m.fallSilent()
+		m.report() // who is next need not wait for votes
+		if m.phase == running {
+			m.fallSilent()
+		}
 		return
 	}
 	m.wakeAt(m.silenceAt)
