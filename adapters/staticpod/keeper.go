@@ -17,8 +17,9 @@ type Keeper struct {
 	Options Options // those of Render
 	Node    Node    // nil: the network namespace that the caller is in
 
-	kept   map[string]string // what the files held when they were last right, by path
-	silent int               // how many looks in succession found nobody who speaks VRRP
+	kept    map[string]string // what the files held when they were last right, by path
+	refused map[string]string // the configuration that a program did not take, as loaded knows it
+	silent  int               // how many looks in succession found nobody who speaks VRRP
 }
 
 // Node is what a Keeper needs of its node besides files.
@@ -38,7 +39,7 @@ const (
 	Restored What = "restored"  // a file was not as this Keeper left it
 	Removed  What = "removed"   // a file that nobody needs any more
 	Cleaned  What = "cleaned"   // a file that a Keeper had begun
-	Reloaded What = "reloaded"  // a program was asked to read its configuration again
+	Reloaded What = "reloaded"  // a program reads its configuration again
 	TakenOff What = "taken off" // the VIP, from an interface, where Keepalived is gone
 )
 
@@ -84,7 +85,7 @@ func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 			changes, err = k.remove(changes, err, path)
 		}
 	}
-	reloads, failed := reload(o, wanted)
+	reloads, failed := k.reload(o, wanted)
 	return append(changes, reloads...), errors.Join(err, failed)
 }
 
@@ -112,7 +113,7 @@ const looks = 2
 // begin cleans up, and takes VIPs off where Keepalived is gone: those of the configuration that there is and of the one that comes.
 func (k *Keeper) begin(o Options, coming []byte) (changes []Change, err error) {
 	if k.kept == nil {
-		k.kept = map[string]string{}
+		k.kept, k.refused = map[string]string{}, map[string]string{}
 	}
 	for _, path := range append(o.paths(), o.run(nameKeepalived, fileReload), o.run(nameKeepalived, fileLoaded), o.run(nameHAProxy, fileLoaded)) {
 		switch failed := os.Remove(temporary(path)); {
@@ -225,7 +226,7 @@ func differs(f File) (why string, err error) {
 		return "", nil
 	case bytes.Equal(there, f.Content):
 		return fmt.Sprintf("its mode was %#o", info.Mode().Perm()), nil
-	case bytes.HasPrefix(f.Content, there):
+	case bytes.HasPrefix(f.Content, there) && !bytes.HasSuffix(there, []byte("\n")):
 		return fmt.Sprintf("cut short after %d bytes", len(there)), nil
 	}
 	return fmt.Sprintf("changed from line %d", 1+sameLines(there, f.Content)), nil

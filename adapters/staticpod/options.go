@@ -83,12 +83,15 @@ const (
 	fileHAProxy    = "haproxy.cfg"
 	fileCheck      = "check-haproxy"
 	fileReload     = "reload" // of Keepalived: when it reads its configuration again
+	fileRefused    = "refused.log"
 	fileSocket     = "master.sock"
-	fileLoaded     = "loaded" // which configuration was asked to be loaded last
+	fileLoaded     = "loaded" // which configuration a program has loaded, or has been told to
 )
 
-func (o Options) config(name string) string   { return filepath.Join(o.ConfigFolder, name) }
-func (o Options) manifest(pod string) string  { return filepath.Join(o.ManifestFolder, "viplog-"+pod+".yaml") }
+func (o Options) config(name string) string { return filepath.Join(o.ConfigFolder, name) }
+func (o Options) manifest(pod string) string {
+	return filepath.Join(o.ManifestFolder, "viplog-"+pod+".yaml")
+}
 func (o Options) run(pod, name string) string { return filepath.Join(o.RunFolder, pod, name) }
 
 // paths are all files that a node may have, configurations first.

@@ -25,6 +25,9 @@ var (
 	folderName    = regexp.MustCompile(`^/[A-Za-z0-9._/-]+$`)
 )
 
+// maxSocketName is what Linux allows (107 bytes) without what HAProxy adds while it opens a socket.
+const maxSocketName = 90
+
 func refuseNames(p frontend.Plan, l Local, o Options) error {
 	var errs []error
 	if wrong := validation.IsDNS1123Subdomain(p.Cluster); len(wrong) > 0 {
@@ -43,6 +46,9 @@ func refuseNames(p frontend.Plan, l Local, o Options) error {
 		if !folderName.MatchString(folder) || filepath.Clean(folder) != folder {
 			errs = append(errs, fmt.Errorf("%w: %q; an absolute path of letters, digits, dots and dashes is right", ErrFolder, folder))
 		}
+	}
+	if socket := o.run(nameHAProxy, fileSocket); len(socket) > maxSocketName {
+		errs = append(errs, fmt.Errorf("%w: %q; a path of a socket in it has at most %d bytes", ErrFolder, o.RunFolder, maxSocketName))
 	}
 	slices.Sort(folders)
 	if len(slices.Compact(slices.Clone(folders))) < len(folders) {

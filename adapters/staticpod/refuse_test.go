@@ -168,6 +168,10 @@ func TestFoldersThatAreNoneAreRefused(t *testing.T) {
 	}
 }
 
+func TestAFolderTooDeepForASocketIsRefused(t *testing.T) {
+	refuses(t, ErrFolder, func(s *scene) { s.o.RunFolder = "/run/" + strings.Repeat("a", maxSocketName) })
+}
+
 func TestNoGratuitousARPIsRefused(t *testing.T) {
 	refuses(t, ErrGARPRepeat, func(s *scene) { s.p.GARPRepeat = 0 })
 	refuses(t, ErrGARPRepeat, func(s *scene) { s.p.GARPRepeat = maxGARPRepeat + 1 })

@@ -19,6 +19,7 @@ type view struct {
 	MonitorPath string
 	Check       string       // path of the script
 	Reload      string       // path of the file that holds the time of Keepalived's next reload
+	Refused     string       // path of the file in which Keepalived says why it refuses a configuration
 	VIPPrefix   netip.Prefix // the VIP alone: the subnet's route belongs to the node's own address
 	Bind        string       // HAProxy's address and port
 	Servers     []netip.AddrPort
@@ -34,7 +35,8 @@ func viewOf(p frontend.Plan, l Local, o Options) view {
 	self, _ := p.Member(l.Address)
 	v := view{
 		Plan: p, Local: l, Priority: self.Priority, Peers: p.Peers(l.Address), MonitorPort: o.MonitorPort, MonitorPath: monitorPath,
-		Check: o.config(fileCheck), Reload: o.run(nameKeepalived, fileReload), VIPPrefix: netip.PrefixFrom(p.VIP, p.VIP.BitLen()),
+		Check: o.config(fileCheck), Reload: o.run(nameKeepalived, fileReload),
+		Refused: o.run(nameKeepalived, fileRefused), VIPPrefix: netip.PrefixFrom(p.VIP, p.VIP.BitLen()),
 	}
 	// Not the VIP itself, which would need ip_nonlocal_bind where it is not; and not both families, for a node may have no IPv6.
 	v.Bind = fmt.Sprintf("*:%d", p.Port)
@@ -55,7 +57,9 @@ func fill(text *template.Template, v view) []byte {
 	return b.Bytes()
 }
 
-func parse(name, text string) *template.Template { return template.Must(template.New(name).Parse(text)) }
+func parse(name, text string) *template.Template {
+	return template.Must(template.New(name).Parse(text))
+}
 
 // keepalivedText is for Keepalived 2.2.7. A script has no weight, so that a failed check is a FAULT: with nopreempt a backup ignores a master whose
 // priority fell (docs of nopreempt, vrrp_state_backup). Times: a master that is lost is replaced after 3 advertisements and up to a second more for
@@ -84,7 +88,7 @@ global_defs {
   # A node that starts hears a master before it becomes one.
   vrrp_startup_delay 5
 {{- end}}
-  reload_check_config
+  reload_check_config {{.Refused}}
   reload_time_file {{.Reload}}
 }
 {{- if .Peers}}
