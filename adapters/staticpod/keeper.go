@@ -57,36 +57,43 @@ func (c Change) String() string { return fmt.Sprintf("%s %s: %s", c.What, c.Of, 
 // before the manifests of those who read them. Changes are what was done, also with an error; what failed is tried again by the next call.
 func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 	o := k.Options.withDefaults()
-	if len(files) == 0 || slices.ContainsFunc(files, func(f File) bool { return !slices.Contains(o.paths(), f.Path) }) {
-		return nil, ErrFiles
+	wanted, err := inOrder(o, files)
+	if err != nil {
+		return nil, err
 	}
-	wanted := slices.Clone(files)
-	slices.SortFunc(wanted, func(a, b File) int { return slices.Index(o.paths(), a.Path) - slices.Index(o.paths(), b.Path) })
-
 	for _, folder := range []string{o.ConfigFolder, o.run(nameHAProxy, ""), o.run(nameKeepalived, "")} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return nil, err
 		}
 	}
-	changes, err = k.begin(o, contentOf(wanted, o.config(fileKeepalived)))
+	if changes, err = k.begin(o, contentOf(wanted, o.config(fileKeepalived))); err != nil {
+		return changes, err
+	}
 	for _, f := range wanted {
+		change, differed, err := k.put(f)
 		if err != nil {
 			return changes, err // a manifest without its configuration would start a program in vain
 		}
-		var c []Change
-		c, err = k.put(f)
-		changes = append(changes, c...)
-	}
-	if err != nil {
-		return changes, err
+		if differed {
+			changes = append(changes, change)
+		}
 	}
 	for _, path := range o.paths() {
-		if !slices.ContainsFunc(wanted, func(f File) bool { return f.Path == path }) {
+		if contentOf(wanted, path) == nil {
 			changes, err = k.remove(changes, err, path)
 		}
 	}
 	reloads, failed := k.reload(o, wanted)
 	return append(changes, reloads...), errors.Join(err, failed)
+}
+
+// inOrder gives files as they are written.
+func inOrder(o Options, files []File) ([]File, error) {
+	place := func(f File) int { return slices.Index(o.paths(), f.Path) }
+	if len(files) == 0 || slices.ContainsFunc(files, func(f File) bool { return place(f) < 0 }) {
+		return nil, ErrFiles
+	}
+	return slices.SortedFunc(slices.Values(files), func(a, b File) int { return place(a) - place(b) }), nil
 }
 
 // Remove takes the front end away, for a node that has left the plan: by and by, so it is called until it is done. Keepalived's manifest goes first, so that
@@ -100,10 +107,9 @@ func (k *Keeper) Remove() (changes []Change, done bool, err error) {
 	for _, path := range slices.Backward(o.paths()) {
 		changes, err = k.remove(changes, err, path)
 	}
-	for _, p := range []string{nameKeepalived, nameHAProxy} {
-		err = errors.Join(err, removeIfThere(o.run(p, fileLoaded)))
+	for _, path := range o.runs() {
+		err = errors.Join(err, removeIfThere(path))
 	}
-	err = errors.Join(err, removeIfThere(o.run(nameKeepalived, fileReload)))
 	return changes, err == nil, err
 }
 
@@ -115,7 +121,7 @@ func (k *Keeper) begin(o Options, coming []byte) (changes []Change, err error) {
 	if k.kept == nil {
 		k.kept, k.refused = map[string]string{}, map[string]string{}
 	}
-	for _, path := range append(o.paths(), o.run(nameKeepalived, fileReload), o.run(nameKeepalived, fileLoaded), o.run(nameHAProxy, fileLoaded)) {
+	for _, path := range slices.Concat(o.paths(), o.runs()) {
 		switch failed := os.Remove(temporary(path)); {
 		case failed == nil:
 			changes = append(changes, Change{Cleaned, temporary(path), "left by a write that did not end"})
@@ -177,23 +183,20 @@ func contentOf(files []File, path string) []byte {
 }
 
 // put makes one file right.
-func (k *Keeper) put(f File) ([]Change, error) {
+func (k *Keeper) put(f File) (change Change, differed bool, err error) {
 	why, err := differs(f)
-	if err != nil || why == "" {
-		if err == nil {
-			k.kept[f.Path] = string(f.Content)
-		}
-		return nil, err
+	if err == nil && why != "" {
+		err = write(f)
 	}
-	if err := write(f); err != nil {
-		return nil, err
+	if err != nil {
+		return Change{}, false, err
 	}
 	what := Written
 	if k.kept[f.Path] == string(f.Content) {
 		what = Restored
 	}
 	k.kept[f.Path] = string(f.Content)
-	return []Change{{what, f.Path, why}}, nil
+	return Change{what, f.Path, why}, why != "", nil
 }
 
 func (k *Keeper) remove(changes []Change, err error, path string) ([]Change, error) {

@@ -45,6 +45,7 @@ type bench struct {
 	keeper *Keeper
 	o      Options
 	plan   frontend.Plan
+	self   Local
 }
 
 func newBench(t testing.TB) *bench {
@@ -62,7 +63,7 @@ func newBench(t testing.TB) *bench {
 	}
 	a, b, c := addr("10.0.0.2"), addr("10.0.0.3"), addr("10.0.0.4")
 	node := &fakeNode{speaks: true}
-	return &bench{t: t, node: node, keeper: &Keeper{Options: o, Node: node}, o: o.withDefaults(), plan: frontend.Plan{
+	return &bench{t: t, node: node, keeper: &Keeper{Options: o, Node: node}, o: o.withDefaults(), self: localOf(a), plan: frontend.Plan{
 		Cluster: "c1", VIP: addr("10.0.0.71"), Port: 443, RouterID: 7, GARPRepeat: 5, Backends: []netip.Addr{a, b, c},
 		Members: []frontend.Member{{Address: a, Priority: 254}, {Address: b, Priority: 244}, {Address: c, Priority: 234}},
 	}}
@@ -70,7 +71,7 @@ func newBench(t testing.TB) *bench {
 
 func (b *bench) files() []File {
 	b.t.Helper()
-	return render(b.t, b.plan, localOf(addr("10.0.0.2")), b.keeper.Options)
+	return render(b.t, b.plan, b.self, b.keeper.Options)
 }
 
 // keep looks once, and gives what was changed in the order in which it was.

@@ -22,7 +22,7 @@ const (
 // keepalivedCommand runs Keepalived in the foreground, for VRRP alone. Process ids of a container that was killed are taken away before: they would be
 // those of the next one too, which would believe that it runs already, for ever. The only folder that may be written outlives the container.
 func keepalivedCommand(o Options) []string {
-	pid, child := o.run(nameKeepalived, "pid"), o.run(nameKeepalived, "vrrp.pid")
+	pid, child := o.run(nameKeepalived, filePID), o.run(nameKeepalived, fileChildPID)
 	return []string{"sh", "-c", fmt.Sprintf(
 		"rm -f %s %s && exec keepalived --dont-fork --log-console --vrrp --use-file=%s --pid=%s --vrrp_pid=%s",
 		pid, child, o.config(fileKeepalived), pid, child)}
@@ -40,7 +40,7 @@ func keepalivedPod(o Options) *corev1.Pod {
 	c.Resources = orResources(o.KeepalivedResources, "10m", "16Mi", "128Mi")
 	// The parent starts a child anew that dies; who has none is to be started anew.
 	alive := corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{
-		"sh", "-c", fmt.Sprintf(`read -r pid < %s && kill -0 "$pid"`, o.run(nameKeepalived, "vrrp.pid")),
+		"sh", "-c", fmt.Sprintf(`read -r pid < %s && kill -0 "$pid"`, o.run(nameKeepalived, fileChildPID)),
 	}}}
 	c.LivenessProbe = probe(alive)
 	return pod(c, o)

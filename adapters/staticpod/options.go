@@ -84,6 +84,8 @@ const (
 	fileCheck      = "check-haproxy"
 	fileReload     = "reload" // of Keepalived: when it reads its configuration again
 	fileRefused    = "refused.log"
+	filePID        = "pid"
+	fileChildPID   = "vrrp.pid"
 	fileSocket     = "master.sock"
 	fileLoaded     = "loaded" // which configuration a program has loaded, or has been told to
 )
@@ -98,5 +100,13 @@ func (o Options) run(pod, name string) string { return filepath.Join(o.RunFolder
 func (o Options) paths() []string {
 	return []string{
 		o.config(fileCheck), o.config(fileHAProxy), o.config(fileKeepalived), o.manifest(nameHAProxy), o.manifest(nameKeepalived),
+	}
+}
+
+// runs are the files that end with the machine, but for HAProxy's socket, which is HAProxy's own.
+func (o Options) runs() []string {
+	return []string{
+		o.run(nameHAProxy, fileLoaded), o.run(nameKeepalived, fileLoaded), o.run(nameKeepalived, fileReload), o.run(nameKeepalived, fileRefused),
+		o.run(nameKeepalived, filePID), o.run(nameKeepalived, fileChildPID),
 	}
 }

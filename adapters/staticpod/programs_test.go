@@ -27,7 +27,7 @@ import (
 )
 
 // lacks ends a test that cannot run here; where everything must run, it fails.
-func lacks(t *testing.T, what string) {
+func lacks(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("VIPLOG_REQUIRE") == "all" {
 		t.Fatal("needs " + what)
@@ -36,7 +36,7 @@ func lacks(t *testing.T, what string) {
 }
 
 // needs finds a program, of the Debian package of that name.
-func needs(t *testing.T, name string) string {
+func needs(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -192,13 +192,7 @@ func TestAKeepalivedKeepsItsVIPAcrossAReloadAndLosesItByDeath(t *testing.T) {
 	l := lab.New(t)
 	h := l.Host("node")
 	l.Switch("switch").Attach(h, "eth0", "10.0.0.2/24")
-	b.keeper.Node = in{h}
-	var status atomic.Int64
-	status.Store(200)
-	b.monitor(h, &status)
-	b.keep()
-	command := withCapabilities(t, "net_admin,net_raw,setgid", keepalivedCommand(b.o)...)
-	p := h.RunCommand("keepalived", command)
+	p := b.carry(h)
 	until(t, 20*time.Second, "Keepalived has the VIP", func() bool { return b.holds(h) })
 
 	lost := make(chan netlink.AddrUpdate, 100)
@@ -255,6 +249,90 @@ func TestAKeepalivedKeepsItsVIPAcrossAReloadAndLosesItByDeath(t *testing.T) {
 	}
 }
 
+// carry runs Keepalived in a host, with the capabilities that its Pod has, beside an HAProxy that is well.
+func (b *bench) carry(h *lab.Host) *lab.Process {
+	b.t.Helper()
+	b.keeper.Node = in{h}
+	status := &atomic.Int64{}
+	status.Store(http.StatusOK)
+	b.monitor(h, status)
+	b.keep()
+	return h.RunCommand("keepalived", withCapabilities(b.t, "net_admin,net_raw,setgid", keepalivedCommand(b.o)...))
+}
+
+// TestAMemberThatIsAloneHasTheVIP holds too that it has a socket by which a Keeper knows that it lives, in either family.
+func TestAMemberThatIsAloneHasTheVIP(t *testing.T) {
+	needs(t, "keepalived")
+	for _, self := range []Local{{addr("10.0.0.2"), "eth0", 24}, {addr("fd00::2"), "eth0", 64}} {
+		b := newBench(t)
+		if b.self = self; self.Address.Is6() {
+			b.plan = planOfIPv6()
+		}
+		b.plan.Members = b.plan.Members[:1]
+		l := lab.New(t)
+		h := l.Host("node")
+		l.Switch("switch").Attach(h, "eth0", netip.PrefixFrom(self.Address, self.PrefixBits).String())
+		b.carry(h)
+		until(t, 20*time.Second, "it has the VIP", func() bool { return b.holds(h) })
+		for range looks + 1 {
+			b.wants(b.keep())
+		}
+		if !b.holds(h) {
+			t.Errorf("%s: a Keeper has taken the VIP off", self.Address)
+		}
+	}
+}
+
+// TestAfterAPartitionTheWinnerIsBelieved cuts the master off. Its client learns the other one's MAC, and has to learn the master's again when it comes
+// back: the master stays what it is all the time, and would announce nothing by itself.
+func TestAfterAPartitionTheWinnerIsBelieved(t *testing.T) {
+	needs(t, "keepalived")
+	l := lab.New(t)
+	s, client := l.Switch("switch"), l.Host("client")
+	s.Attach(client, "eth0", "10.0.0.9/24")
+	var hosts []*lab.Host
+	b := newBench(t)
+	for i, m := range b.plan.Members[:2] {
+		h := l.Host(fmt.Sprintf("node%d", i+1))
+		s.Attach(h, "eth0", m.Address.String()+"/24")
+		b := newBench(t)
+		b.plan.Members, b.self = b.plan.Members[:2], localOf(m.Address)
+		b.carry(h)
+		if hosts = append(hosts, h); i == 0 { // which is master, because it was there first
+			until(t, 20*time.Second, "the first has the VIP", func() bool { return b.holds(h) })
+		}
+	}
+	believes := func(h *lab.Host) func() bool {
+		return func() bool {
+			client.Must(func() error { // so that there is an entry
+				c, err := net.Dial("udp", b.plan.VIP.String()+":9")
+				if err == nil {
+					_, _ = c.Write([]byte("x"))
+					err = c.Close()
+				}
+				return err
+			})
+			entry, found := client.Neighbour(b.plan.VIP)
+			return found && entry.HardwareAddr.String() == h.MAC("eth0").String()
+		}
+	}
+	until(t, 5*time.Second, "the client asks the first", believes(hosts[0]))
+	time.Sleep(6 * time.Second) // the second has started, and hears the first
+	if b.holds(hosts[1]) {
+		t.Fatal("both have the VIP")
+	}
+	s.Sever(hosts[0], "eth0")
+	severed := time.Now()
+	until(t, 10*time.Second, "the client asks the second", believes(hosts[1]))
+	t.Logf("taken over after %v", time.Since(severed))
+	s.Join(hosts[0], "eth0")
+	joined := time.Now()
+	until(t, 5*time.Second, "one has the VIP", func() bool { return b.holds(hosts[0]) && !b.holds(hosts[1]) })
+	t.Logf("one owner after %v", time.Since(joined))
+	until(t, 5*time.Second, "the client asks the first again", believes(hosts[0]))
+	t.Logf("believed after %v", time.Since(joined))
+}
+
 // in is a host as a Node.
 type in struct{ host *lab.Host }
 
@@ -271,7 +349,7 @@ func (n in) TakeOff(vip netip.Addr) (interfaces []string, err error) {
 func (b *bench) holds(h *lab.Host) (holds bool) {
 	b.t.Helper()
 	h.Change("eth0", func(link netlink.Link) error {
-		all, err := netlink.AddrList(link, netlink.FAMILY_V4)
+		all, err := netlink.AddrList(link, netlink.FAMILY_ALL)
 		holds = slices.ContainsFunc(all, func(a netlink.Addr) bool { return a.IP.Equal(b.plan.VIP.AsSlice()) })
 		return err
 	})
@@ -279,7 +357,7 @@ func (b *bench) holds(h *lab.Host) (holds bool) {
 }
 
 // withCapabilities is a command that has these alone, as its container would.
-func withCapabilities(t *testing.T, capabilities string, command ...string) *exec.Cmd {
+func withCapabilities(t testing.TB, capabilities string, command ...string) *exec.Cmd {
 	t.Helper()
 	var bounded strings.Builder
 	for c := range strings.SplitSeq(capabilities, ",") {
