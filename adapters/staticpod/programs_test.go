@@ -187,6 +187,7 @@ func listen(h *lab.Host, at string) (l net.Listener) {
 
 // TestAKeepalivedKeepsItsVIPAcrossAReloadAndLosesItByDeath runs it with the capabilities that its Pod has.
 func TestAKeepalivedKeepsItsVIPAcrossAReloadAndLosesItByDeath(t *testing.T) {
+	t.Parallel() // it waits, mostly
 	needs(t, "keepalived")
 	b := newBench(t)
 	l := lab.New(t)
@@ -262,6 +263,7 @@ func (b *bench) carry(h *lab.Host) *lab.Process {
 
 // TestAMemberThatIsAloneHasTheVIP holds too that it has a socket by which a Keeper knows that it lives, in either family.
 func TestAMemberThatIsAloneHasTheVIP(t *testing.T) {
+	t.Parallel() // it waits, mostly
 	needs(t, "keepalived")
 	for _, self := range []Local{{addr("10.0.0.2"), "eth0", 24}, {addr("fd00::2"), "eth0", 64}} {
 		b := newBench(t)
@@ -286,6 +288,7 @@ func TestAMemberThatIsAloneHasTheVIP(t *testing.T) {
 // TestAfterAPartitionTheWinnerIsBelieved cuts the master off. Its client learns the other one's MAC, and has to learn the master's again when it comes
 // back: the master stays what it is all the time, and would announce nothing by itself.
 func TestAfterAPartitionTheWinnerIsBelieved(t *testing.T) {
+	t.Parallel() // it waits, mostly
 	needs(t, "keepalived")
 	l := lab.New(t)
 	s, client := l.Switch("switch"), l.Host("client")
