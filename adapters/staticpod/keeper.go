@@ -1,7 +1,6 @@
 package staticpod
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -66,7 +65,11 @@ func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 			return nil, err
 		}
 	}
-	if changes, err = k.begin(o, contentOf(wanted, o.config(fileKeepalived))); err != nil {
+	vips := slices.Concat(vipsOf(o), vipsIn(contentOf(wanted, o.config(fileKeepalived))))
+	if changes, err = k.look(o); err == nil && k.silent >= looks {
+		changes, err = k.takeOff(changes, vips)
+	}
+	if err != nil {
 		return changes, err
 	}
 	for _, f := range wanted {
@@ -97,11 +100,16 @@ func inOrder(o Options, files []File) ([]File, error) {
 }
 
 // Remove takes the front end away, for a node that has left the plan: by and by, so it is called until it is done. Keepalived's manifest goes first, so that
-// another member has the VIP before HAProxy ends; the configuration, which tells what the VIP was, goes last, when the VIP is off.
+// another member has the VIP before HAProxy ends; the configuration, which tells what the VIP was, goes last, when the VIP is off. A kubelet that
+// does not run ends no Keepalived, and nothing is done before it does.
 func (k *Keeper) Remove() (changes []Change, done bool, err error) {
 	o := k.Options.withDefaults()
-	changes, err = k.begin(o, nil)
-	if changes, err = k.remove(changes, err, o.manifest(nameKeepalived)); err != nil || k.silent < looks {
+	changes, err = k.look(o)
+	before := len(changes)
+	if changes, err = k.remove(changes, err, o.manifest(nameKeepalived)); err != nil || len(changes) > before || !k.gone(o) {
+		return changes, false, err
+	}
+	if changes, err = k.takeOff(changes, vipsOf(o)); err != nil {
 		return changes, false, err
 	}
 	for _, path := range slices.Backward(o.paths()) {
@@ -116,8 +124,15 @@ func (k *Keeper) Remove() (changes []Change, done bool, err error) {
 // looks in succession are needed to know that Keepalived is gone: when it reloads it has no socket for a moment.
 const looks = 2
 
-// begin cleans up, and takes VIPs off where Keepalived is gone: those of the configuration that there is and of the one that comes.
-func (k *Keeper) begin(o Options, coming []byte) (changes []Change, err error) {
+// gone tells whether our Keepalived has ended, for one that is to end: without a socket, or with its process id taken away, which it does itself when
+// it is asked to end. So the node may have another Keepalived, for purposes of its own.
+func (k *Keeper) gone(o Options) bool {
+	_, missing := os.Lstat(o.run(nameKeepalived, filePID))
+	return k.silent >= looks || errors.Is(missing, os.ErrNotExist)
+}
+
+// look cleans up, and sees whether somebody speaks VRRP.
+func (k *Keeper) look(o Options) (changes []Change, err error) {
 	if k.kept == nil {
 		k.kept, k.refused = map[string]string{}, map[string]string{}
 	}
@@ -129,31 +144,29 @@ func (k *Keeper) begin(o Options, coming []byte) (changes []Change, err error) {
 			err = errors.Join(err, failed)
 		}
 	}
-	if err != nil {
-		return changes, err
-	}
-	there, _ := os.ReadFile(o.config(fileKeepalived)) // what cannot be read is put right, or fails, later
-	off, err := k.guard(slices.Concat(vipsOf(there), vipsOf(coming)))
-	return append(changes, off...), err
-}
-
-func (k *Keeper) guard(vips []netip.Addr) (changes []Change, err error) {
-	node := k.Node
-	if node == nil {
-		node = System{}
-	}
-	switch speaks, err := node.SpeaksVRRP(); {
-	case err != nil:
-		return nil, err
+	speaks, failed := k.node().SpeaksVRRP()
+	switch {
+	case failed != nil:
+		err = errors.Join(err, failed)
 	case speaks:
 		k.silent = 0
-		return nil, nil
+	default:
+		k.silent++
 	}
-	if k.silent++; k.silent < looks {
-		return nil, nil
+	return changes, err
+}
+
+func (k *Keeper) node() Node {
+	if k.Node == nil {
+		return System{}
 	}
+	return k.Node
+}
+
+func (k *Keeper) takeOff(changes []Change, vips []netip.Addr) ([]Change, error) {
+	var err error
 	for _, vip := range vips {
-		interfaces, failed := node.TakeOff(vip)
+		interfaces, failed := k.node().TakeOff(vip)
 		err = errors.Join(err, failed)
 		for _, name := range interfaces {
 			changes = append(changes, Change{TakenOff, name, fmt.Sprintf("%s was left there by a Keepalived that is gone", vip)})
@@ -162,8 +175,14 @@ func (k *Keeper) guard(vips []netip.Addr) (changes []Change, err error) {
 	return changes, err
 }
 
-// vipsOf finds the VIP of one of our configurations of Keepalived.
-func vipsOf(config []byte) (vips []netip.Addr) {
+// vipsOf finds the VIP of the configuration that there is. What cannot be read is put right, or fails, elsewhere.
+func vipsOf(o Options) []netip.Addr {
+	there, _ := os.ReadFile(o.config(fileKeepalived))
+	return vipsIn(there)
+}
+
+// vipsIn finds the VIP of one of our configurations of Keepalived.
+func vipsIn(config []byte) (vips []netip.Addr) {
 	_, after, found := strings.Cut(string(config), "virtual_ipaddress {\n")
 	if fields := strings.Fields(after); found && len(fields) > 0 {
 		if p, err := netip.ParsePrefix(fields[0]); err == nil {
@@ -208,39 +227,6 @@ func (k *Keeper) remove(changes []Change, err error, path string) ([]Change, err
 	}
 	delete(k.kept, path)
 	return append(changes, Change{Removed, path, "the plan has no use for it"}), errors.Join(err, syncFolder(filepath.Dir(path)))
-}
-
-// differs says how the file that is there differs from what it has to be; "" if it does not.
-func differs(f File) (why string, err error) {
-	info, err := os.Lstat(f.Path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return "missing", nil
-	case err != nil:
-		return "", err
-	case !info.Mode().IsRegular():
-		return fmt.Sprintf("no regular file: %s", info.Mode().Type()), nil // Keepalived passes over it without a word
-	}
-	there, err := os.ReadFile(f.Path)
-	switch {
-	case err != nil:
-		return "", err
-	case bytes.Equal(there, f.Content) && info.Mode().Perm() == f.Mode:
-		return "", nil
-	case bytes.Equal(there, f.Content):
-		return fmt.Sprintf("its mode was %#o", info.Mode().Perm()), nil
-	case bytes.HasPrefix(f.Content, there) && !bytes.HasSuffix(there, []byte("\n")):
-		return fmt.Sprintf("cut short after %d bytes", len(there)), nil
-	}
-	return fmt.Sprintf("changed from line %d", 1+sameLines(there, f.Content)), nil
-}
-
-func sameLines(a, b []byte) (n int) {
-	as, bs := bytes.Split(a, []byte("\n")), bytes.Split(b, []byte("\n"))
-	for n < len(as) && n < len(bs) && bytes.Equal(as[n], bs[n]) {
-		n++
-	}
-	return n
 }
 
 // ErrFiles says that what is to be kept was not rendered with the Keeper's options.

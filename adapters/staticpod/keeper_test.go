@@ -394,6 +394,36 @@ func TestANodeThatCannotBeAskedIsAnErrorAndChangesNothing(t *testing.T) {
 	}
 }
 
+// started leaves what a Keepalived does that runs, or was killed.
+func (b *bench) started() {
+	b.t.Helper()
+	for _, name := range []string{filePID, fileChildPID} {
+		if err := os.WriteFile(b.o.run(nameKeepalived, name), []byte("1\n"), 0o600); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// TestAKeepalivedOfSomebodyElseHoldsNothingUp speaks VRRP all the time.
+func TestAKeepalivedOfSomebodyElseHoldsNothingUp(t *testing.T) {
+	b := newBench(t)
+	b.keep()
+	b.started()
+	for range 3 {
+		if _, done, err := b.keeper.Remove(); done || err != nil {
+			t.Errorf("while ours runs: %v, %v", done, err)
+		}
+	}
+	for _, name := range []string{filePID, fileChildPID} { // as it does when it ends
+		if err := os.Remove(b.o.run(nameKeepalived, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, done, err := b.keeper.Remove(); !done || err != nil {
+		t.Errorf("after ours has ended: %v, %v", done, err)
+	}
+}
+
 func TestWhoLeavesThePlanKeepsNothing(t *testing.T) {
 	b := newBench(t)
 	b.node.held = []netip.Addr{b.plan.VIP}
@@ -406,6 +436,7 @@ func TestWhoLeavesThePlanKeepsNothing(t *testing.T) {
 		}
 		b.wants(b.lines(changes), want...)
 	}
+	b.started()
 	step(false, "removed /etc/kubernetes/manifests/viplog-keepalived.yaml: the plan has no use for it")
 	step(false) // the kubelet takes its time
 	b.node.speaks = false
