@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// Keeper keeps the front end of one node as it was rendered. Its methods look once each, and are called again and again, by one goroutine.
-// Nobody else writes its files.
+// Keeper keeps the front end of one node as it was rendered. Its methods look once each, and are called about every second, by one goroutine: two looks have
+// to fit into the 3 s after which another member takes the VIP over. A look at what is right takes a millisecond, one that reloads HAProxy up to
+// reloadPatience. Nobody else writes its files.
 type Keeper struct {
 	Options Options // those of Render
 	Node    Node    // nil: the network namespace that the caller is in

@@ -479,3 +479,17 @@ func TestANodeThatCrashedAndThenLeftIsCleanedByItsOwnConfiguration(t *testing.T)
 		t.Errorf("held: %v", b.node.held)
 	}
 }
+
+// BenchmarkALook is what a Keeper costs each second where nothing is wrong.
+func BenchmarkALook(b *testing.B) {
+	bench := newBench(b)
+	bench.keep()
+	files := bench.files()
+	newMaster(b, bench.o)
+	bench.keep()
+	for b.Loop() {
+		if changes, err := bench.keeper.Keep(files); err != nil || len(changes) > 0 {
+			b.Fatal(changes, err)
+		}
+	}
+}

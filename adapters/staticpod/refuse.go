@@ -57,14 +57,15 @@ func refuseNames(p frontend.Plan, l Local, o Options) error {
 	return errors.Join(errs...)
 }
 
-// refuseAddresses wants each to be of the VIP's family, for Keepalived mixes none, and plain: a zone is text that anyone chooses.
+// refuseAddresses wants each to be of the VIP's family, for Keepalived mixes none, and plain: a zone is text that anyone chooses, and an address
+// that needs one is none.
 func refuseAddresses(p frontend.Plan, l Local) error {
 	all := []netip.Addr{l.Address, p.VIP}
 	for _, m := range p.Members {
 		all = append(all, m.Address)
 	}
 	for _, a := range append(all, p.Backends...) {
-		if !a.IsValid() || a.Zone() != "" || a.Is4In6() || a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.Is4() != p.VIP.Is4() {
+		if a.Zone() != "" || a.Is4In6() || !a.IsGlobalUnicast() || a.Is4() != p.VIP.Is4() {
 			return fmt.Errorf("%w: %q; one of a host, of the family of the VIP %s, is right", ErrAddress, a, p.VIP)
 		}
 	}

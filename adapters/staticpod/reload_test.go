@@ -19,7 +19,7 @@ type master struct {
 	swallows, refuses      bool
 }
 
-func newMaster(t *testing.T, o Options) *master {
+func newMaster(t testing.TB, o Options) *master {
 	t.Helper()
 	l, err := net.Listen("unix", o.run(nameHAProxy, fileSocket))
 	if err != nil {
@@ -62,6 +62,12 @@ func (m *master) answer(command string) string {
 	return "Unknown command: " + command
 }
 
+func (m *master) set(change func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change()
+}
+
 func (m *master) wants(t *testing.T, asked int) {
 	t.Helper()
 	m.mu.Lock()
@@ -94,7 +100,7 @@ func TestAConfigurationThatIsRefusedIsToldAtEachLookAndAskedForOnce(t *testing.T
 	b := newBench(t)
 	b.keep()
 	m := newMaster(t, b.o)
-	m.refuses = true
+	m.set(func() { m.refuses = true })
 	for range 3 {
 		if changes, err := b.keeper.Keep(b.files()); !errors.Is(err, ErrRefused) || len(changes) > 0 {
 			t.Errorf("%v, %v", changes, err)
@@ -113,13 +119,11 @@ func TestAReloadThatGetsLostIsAskedForAgain(t *testing.T) {
 	b := newBench(t)
 	b.keep()
 	m := newMaster(t, b.o)
-	m.swallows = true
+	m.set(func() { m.swallows = true })
 	if changes, err := b.keeper.Keep(b.files()); err == nil || len(changes) > 0 {
 		t.Errorf("%v, %v", changes, err)
 	}
-	m.mu.Lock()
-	m.swallows = false
-	m.mu.Unlock()
+	m.set(func() { m.swallows = false })
 	b.wants(b.keep(), reloadedHAProxy)
 	m.wants(t, 2)
 }

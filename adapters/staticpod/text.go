@@ -62,8 +62,8 @@ func parse(name, text string) *template.Template {
 }
 
 // keepalivedText is for Keepalived 2.2.7. A script has no weight, so that a failed check is a FAULT: with nopreempt a backup ignores a master whose
-// priority fell (docs of nopreempt, vrrp_state_backup). Times: a master that is lost is replaced after 3 advertisements and up to a second more for
-// low priorities; a dead HAProxy costs the VIP after fall x interval.
+// priority fell. A master that is lost is replaced after 3 advertisements and up to a second more for low priorities; without its HAProxy a node has the VIP
+// for up to 7 s, in which the kubelet may have started another.
 //
 // A check that succeeds once is enough (rise 1): nopreempt keeps a node that comes back from taking the VIP of another, so a higher number would
 // only lengthen an outage of all.
@@ -150,15 +150,15 @@ exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/{{.MonitorPort}} && printf "GET {{.Moni
 //
 // What stands still is a watch without events, which is not to be cut: dead clients are found by keep-alives of TCP, within a minute.
 //
+// In the foreground it tells of servers that come and go without a log of its own.
+//
 // A back end is ready where /readyz says so. 401 and 403 are answers of an API server that lets nobody ask without a name: it is there.
 var haproxyText = parse(fileHAProxy, `# Written by viplog, which puts back what is changed here.
 global
-  log stdout format raw daemon notice
   maxconn 2000
   hard-stop-after 15m
   mworker-max-reloads 4
 defaults
-  log global
   mode tcp
   timeout connect 5s
   timeout client 1m
