@@ -87,8 +87,8 @@ func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 			changes, err = k.remove(changes, err, path)
 		}
 	}
-	reloads, failed := k.reload(o, wanted)
-	return append(changes, reloads...), errors.Join(err, failed)
+	reloaded, failed := k.reload(o, wanted)
+	return append(changes, reloaded...), errors.Join(err, failed)
 }
 
 // inOrder gives files as they are written.

@@ -16,29 +16,29 @@ const reloadPatience = 3 * time.Second
 
 // reloadHAProxy asks the master, and waits until it has counted the reload. Its answer says nothing: 2.6 closes the connection without a word, also when a
 // reload that is under way swallows the command.
-func reloadHAProxy(o Options) (asked bool, err error) {
+func reloadHAProxy(o Options) (answer, error) {
 	before, err := stateOfMaster(o)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return false, nil
+		return absent, nil
 	}
 	if err != nil {
-		return false, err
+		return absent, err
 	}
 	end := time.Now().Add(reloadPatience)
 	if _, err := askMaster(o, "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
-		return false, err
+		return absent, err
 	}
 	for ; time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		after, err := stateOfMaster(o)
 		switch {
 		case err != nil || after.reloads <= before.reloads: // it has no socket in between
 		case after.failed > before.failed:
-			return false, fmt.Errorf("%w: HAProxy goes on with the one that it has", ErrRefused)
+			return absent, fmt.Errorf("%w: HAProxy goes on with the one that it has", ErrRefused)
 		default:
-			return true, nil
+			return reloads, nil
 		}
 	}
-	return false, fmt.Errorf("HAProxy has not reloaded within %v", reloadPatience)
+	return absent, fmt.Errorf("HAProxy has not reloaded within %v", reloadPatience)
 }
 
 // masterState is how often a master has reloaded, and how often in vain since it last did.

@@ -77,7 +77,10 @@ func (m *master) wants(t *testing.T, asked int) {
 	}
 }
 
-const reloadedHAProxy = "reloaded haproxy: it was not yet asked to load this configuration"
+const (
+	reloadedHAProxy    = "reloaded haproxy: it had another configuration"
+	reloadedKeepalived = "reloaded keepalived: it had another configuration"
+)
 
 func TestAProgramIsAskedOncePerConfiguration(t *testing.T) {
 	b := newBench(t)
@@ -144,8 +147,10 @@ func TestASocketThatNobodyListensOnIsNoError(t *testing.T) {
 
 func TestTheTimeOfAReloadIsTheNextSecond(t *testing.T) {
 	b := newBench(t)
-	before := time.Now()
 	b.keep()
+	b.started()
+	before := time.Now()
+	b.wants(b.keep(), reloadedKeepalived)
 	data, err := os.ReadFile(b.o.run(nameKeepalived, fileReload))
 	if err != nil {
 		t.Fatal(err)
@@ -156,5 +161,28 @@ func TestTheTimeOfAReloadIsTheNextSecond(t *testing.T) {
 	}
 	if wait := at.Sub(before); wait <= 0 || wait > 2*time.Second+time.Since(before) {
 		t.Errorf("the reload is %v after the write", wait)
+	}
+}
+
+// TestAKeepalivedThatBeganWithItsConfigurationIsLeftAlone has one that began long after it was written, as after a start of the machine.
+func TestAKeepalivedThatBeganWithItsConfigurationIsLeftAlone(t *testing.T) {
+	b := newBench(t)
+	b.keep()
+	b.started()
+	began := time.Now().Add(2 * readsWithin)
+	if err := os.Chtimes(b.o.run(nameKeepalived, filePID), began, began); err != nil {
+		t.Fatal(err)
+	}
+	b.wants(b.keep())
+	if _, err := os.Stat(b.o.run(nameKeepalived, fileReload)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a reload is asked for: %v", err)
+	}
+	began = time.Now()
+	if err := os.Chtimes(b.o.run(nameKeepalived, filePID), began, began); err != nil {
+		t.Fatal(err)
+	}
+	b.plan.GARPRepeat = 6
+	if got := b.keep(); len(got) != 2 || got[1] != reloadedKeepalived {
+		t.Errorf("an edit: %q", got)
 	}
 }
