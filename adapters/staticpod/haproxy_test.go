@@ -4,9 +4,12 @@ package staticpod
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -162,7 +165,7 @@ func (b *bench) apiServer(h *lab.Host, at string) (asked *atomic.Int64) {
 	}))
 	_ = s.Listener.Close()
 	s.Listener = listen(h, net.JoinHostPort(at, fmt.Sprint(frontend.BackendPort)))
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // checks that end early
 	s.StartTLS()
 	b.t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 	return asked
@@ -170,14 +173,14 @@ func (b *bench) apiServer(h *lab.Host, at string) (asked *atomic.Int64) {
 
 // client connects by HAProxy, once per request.
 func (b *bench) client(h *lab.Host) *http.Client {
-	dial := func(string, string) (c net.Conn, err error) {
+	dial := func(context.Context, string, string) (c net.Conn, err error) {
 		err = h.Do(func() (err error) {
 			c, err = net.DialTimeout("tcp", fmt.Sprintf("10.0.0.4:%d", b.plan.Port), 2*time.Second)
 			return err
 		})
 		return c, err
 	}
-	return &http.Client{Transport: &http.Transport{Dial: dial, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 }
 
 // ask gives the address of the API server that answers, or why there is none.
