@@ -48,14 +48,14 @@ func (k *Keeper) reloadOne(o Options, p program, sum string) (asked bool, err er
 	if !asked || err != nil {
 		return false, err
 	}
-	return true, write(loaded)
+	return true, Write(loaded)
 }
 
 // reloadKeepalived names a time: its file knows whole seconds, and of one that is past Keepalived would take no notice.
 func reloadKeepalived(o Options) (asked bool, err error) {
 	at := time.Now().UTC().Truncate(time.Second).Add(2 * time.Second)
 	unread := File{o.run(nameKeepalived, fileReload), []byte(at.Format("2006-01-02 15:04:05Z") + "\n"), modeFile}
-	return true, write(unread)
+	return true, Write(unread)
 }
 
 // ErrRefused says that a program does not take a configuration, and goes on with the old one.
