@@ -12,6 +12,7 @@ import (
 	"net/netip"
 
 	"viplog/core/lease"
+	"viplog/core/ledger"
 	"viplog/core/log"
 	"viplog/core/trace"
 )
@@ -24,6 +25,14 @@ type Host struct {
 	Now     func() lease.Instant // CLOCK_BOOTTIME
 	Logger  *slog.Logger
 	Told    func(trace.Note) // what happened to the machine, in its goroutine; nil: nobody is told
+	// Folded takes what the log says, from its head at the start on, whenever more was read. The ledger is to be read before it returns only; nil: nobody.
+	Folded func(*ledger.State)
+}
+
+func (h *Host) folded(s *ledger.State) {
+	if h.Folded != nil {
+		h.Folded(s)
+	}
 }
 
 func (h *Host) tell(n trace.Note) {

@@ -23,6 +23,7 @@ func (h *Host) begin(ctx context.Context) (*ledger.State, log.Head, error) {
 	for failed := 0; ; failed++ {
 		s, head, err := h.fold(ctx)
 		if err == nil {
+			h.folded(s)
 			return s, head, nil
 		}
 		if ctx.Err() != nil {
@@ -155,6 +156,7 @@ func (f *follower) read() (more bool) {
 	}
 	if len(batch) > 0 {
 		f.fold(batch)
+		f.folded(f.ledger())
 	}
 	return len(batch) == readAtOnce
 }

@@ -42,7 +42,7 @@ const (
 func readSettings(c cursor) *settingsSpec {
 	s := &settingsSpec{place: c.place, result: event.DefaultSettings()}
 	c.only("apiVersion", "kind", "profile", "onIsolation", "voters", "ingressService", "loadBalancerClass",
-		"excludeTaints", "ignoreExcludeLabel", "subnets", "pools")
+		"excludeTaints", "ignoreExcludeLabel", "subnets", "pools", "frontend")
 	overlay(&s.result.Profile, c.field("profile").oneOf(event.ProfileFast, event.ProfileDefault, event.ProfileRelaxed))
 	overlay(&s.result.OnIsolation, c.field("onIsolation").oneOf(event.OnIsolationHold, event.OnIsolationYield))
 	overlay(&s.result.IngressService, parsed(c.field("ingressService"), parseServiceName))
@@ -69,7 +69,24 @@ func readSettings(c cursor) *settingsSpec {
 	for _, item := range c.objects("pools") {
 		readPoolSettings(item, s)
 	}
+	readFrontend(c.object("frontend"), s)
 	return s
+}
+
+func readFrontend(c cursor, s *settingsSpec) {
+	c.only("routerID", "otherRouterIDs")
+	f := &s.result.Frontend
+	f.RouterID = int(c.field("routerID").integer(1, event.MaxRouterID).v)
+	for _, item := range c.list("otherRouterIDs") {
+		id := item.integer(1, event.MaxRouterID)
+		switch {
+		case !id.set:
+			item.report(id.required("a router id that others have, from 1 to 255"))
+		case id.ok && int(id.v) == f.RouterID:
+			item.report(id.bad("is routerID: two routers of one id take each other's addresses"))
+		}
+		f.OtherRouterIDs = append(f.OtherRouterIDs, int(id.v))
+	}
 }
 
 func overlay[T any](target *T, v value[T]) {

@@ -66,11 +66,7 @@ func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 			return nil, err
 		}
 	}
-	vips := slices.Concat(vipsOf(o), vipsIn(contentOf(wanted, o.config(fileKeepalived))))
-	if changes, err = k.look(o); err == nil && k.silent >= looks {
-		changes, err = k.takeOff(changes, vips)
-	}
-	if err != nil {
+	if changes, err = k.guard(o, vipsIn(contentOf(wanted, o.config(fileKeepalived)))); err != nil {
 		return changes, err
 	}
 	for _, f := range wanted {
@@ -89,6 +85,18 @@ func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 	}
 	reloaded, failed := k.reload(o, wanted)
 	return append(changes, reloaded...), errors.Join(err, failed)
+}
+
+// Guard is the part of Keep that needs no files, for when it is not known which are right: it cleans up, and takes the VIP of a Keepalived that is gone off.
+func (k *Keeper) Guard() ([]Change, error) { return k.guard(k.Options.withDefaults(), nil) }
+
+// guard takes the VIP of the configuration that there is off, and those of one that comes.
+func (k *Keeper) guard(o Options, coming []netip.Addr) ([]Change, error) {
+	changes, err := k.look(o)
+	if err != nil || k.silent < looks {
+		return changes, err
+	}
+	return k.takeOff(changes, append(vipsOf(o), coming...))
 }
 
 // inOrder gives files as they are written.
@@ -206,7 +214,7 @@ func contentOf(files []File, path string) []byte {
 func (k *Keeper) put(f File) (change Change, differed bool, err error) {
 	why, err := differs(f)
 	if err == nil && why != "" {
-		err = write(f)
+		err = Write(f)
 	}
 	if err != nil {
 		return Change{}, false, err

@@ -389,6 +389,29 @@ func TestAVIPThatThePlanHasChangedIsTakenOffToo(t *testing.T) {
 	}
 }
 
+// TestAGuardNeedsNoPlan is a viplog that has begun anew and does not reach the log.
+func TestAGuardNeedsNoPlan(t *testing.T) {
+	b := newBench(t)
+	b.keep()
+	b.node.held, b.node.speaks = []netip.Addr{b.plan.VIP}, false
+	if err := os.Truncate(b.o.config(fileHAProxy), 9); err != nil { // not its matter
+		t.Fatal(err)
+	}
+	b.keeper = &Keeper{Options: b.keeper.Options, Node: b.node}
+	var all []Change
+	for range looks {
+		changes, err := b.keeper.Guard()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, changes...)
+	}
+	b.wants(b.lines(all), "taken off eth0: 10.0.0.71 was left there by a Keepalived that is gone")
+	if len(b.node.held) > 0 {
+		t.Errorf("held: %v", b.node.held)
+	}
+}
+
 func TestANodeThatCannotBeAskedIsAnErrorAndChangesNothing(t *testing.T) {
 	b := newBench(t)
 	b.node.err = errors.New("no answer")

@@ -57,7 +57,7 @@ func (k *Keeper) reloadOne(o Options, p program, sum string) (asked bool, err er
 	if a == absent || err != nil {
 		return false, err
 	}
-	return a == reloads, write(loaded)
+	return a == reloads, Write(loaded)
 }
 
 // readsWithin bounds the time from the start of Keepalived, when it writes its process id, to when it has read its configuration.
@@ -78,7 +78,7 @@ func reloadKeepalived(o Options) (answer, error) {
 		return current, nil
 	}
 	at := time.Now().UTC().Truncate(time.Second).Add(2 * time.Second)
-	return reloads, write(File{o.run(nameKeepalived, fileReload), []byte(at.Format("2006-01-02 15:04:05Z") + "\n"), modeFile})
+	return reloads, Write(File{o.run(nameKeepalived, fileReload), []byte(at.Format("2006-01-02 15:04:05Z") + "\n"), modeFile})
 }
 
 // ErrRefused says that a program does not take a configuration, and goes on with the old one.

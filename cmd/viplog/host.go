@@ -21,6 +21,7 @@ import (
 	"viplog/adapters/identity"
 	"viplog/adapters/jetstream"
 	"viplog/adapters/l2"
+	"viplog/adapters/staticpod"
 	"viplog/core/control"
 	"viplog/core/ledger"
 	"viplog/core/node"
@@ -53,6 +54,7 @@ type hostOptions struct {
 	services  string
 	nats      string // "" for the controllers' own servers
 	trustFeed bool
+	frontend  *staticpod.Options // of the control plane's; nil for none
 }
 
 // hostAgents are the machines of a host, with what they stand on.
@@ -63,6 +65,7 @@ type hostAgents struct {
 	logger    *slog.Logger
 	log       *hostLog
 	mail      *hostMail
+	frontend  *hostFrontend
 
 	node       *agent.Node
 	voter      *agent.Voter
@@ -80,9 +83,10 @@ type hostAgents struct {
 
 func newHostAgents(
 	i *identity.Identity, d *hostDirectory, options hostOptions, logger *slog.Logger, l *hostLog, mail *hostMail,
+	front *hostFrontend,
 ) *hostAgents {
 	return &hostAgents{
-		identity: i, directory: d, options: options, logger: logger, log: l, mail: mail, end: func() {},
+		identity: i, directory: d, options: options, logger: logger, log: l, mail: mail, frontend: front, end: func() {},
 		failed: make(chan error, 8), nodeEnd: make(chan struct{}),
 	}
 }
@@ -153,11 +157,13 @@ func (a *hostAgents) stop(context.Context) error {
 
 func (a *hostAgents) makeAgents() (err error) {
 	self := a.identity.Self
+	folded := a.frontend.folded // one of the machines is enough
 	base := func(role string) agent.Host {
+		defer func() { folded = nil }()
 		logger := a.logger.With("role", role)
 		return agent.Host{
 			Address: self.Address, Log: &a.log.log, Source: role + "/" + self.Address.String(), Now: l2.Boottime, Logger: logger,
-			Told: func(n trace.Note) { logNote(logger, n) },
+			Told: func(n trace.Note) { logNote(logger, n) }, Folded: folded,
 		}
 	}
 	if a.options.roles.voter {
@@ -338,6 +344,7 @@ func hostParts(i *identity.Identity, options hostOptions, logger *slog.Logger, s
 		part[*hostLog]("log", newHostLog),
 		part[*hostMail]("heartbeat", newHostMail),
 		part[*hostSources]("sources", newHostSources),
+		part[*hostFrontend]("frontend", newHostFrontend),
 		part[*hostAgents]("agents", newHostAgents),
 	)
 }

@@ -33,6 +33,7 @@ type hostFlags struct {
 	nats      string
 	trustFeed bool
 	logFormat string
+	frontend  frontendFlags
 }
 
 func newRun(std streams) *cobra.Command {
@@ -45,7 +46,8 @@ func newRun(std streams) *cobra.Command {
 			"  controller  runs the log's NATS server, applies files and tells the log who failed\n" +
 			"  voter       grants leases to nodes, and proves them dead\n" +
 			"A stop by SIGTERM hands addresses over to other nodes first; with --on-stop=keep, and after a crash, they wait for\n" +
-			"this host's next process for as long as a lease lasts. Every flag may also stand in a file (--config): `data: /srv/viplog`.",
+			"this host's next process for as long as a lease lasts. With images for it the control plane's front end is kept here as static Pods, if this\n" +
+			"host is to carry the control plane's VIP (see `viplog render`). Every flag may also stand in a file (--config): `data: /srv/viplog`.",
 		Example: "  viplog run --identity /etc/viplog --data /var/lib/viplog\n  viplog run --identity /etc/viplog --roles node,voter",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runHost(cmd, std, &flags, flags.roles) },
@@ -102,6 +104,7 @@ func (f *hostFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.nats, "nats", "", "URL of the NATS servers to use instead of the controllers' own")
 	cmd.Flags().BoolVar(&f.trustFeed, "trust-feed", false, "with --nats: nobody else may publish there on viplog.*.feed.>, so what is pushed can be believed")
 	cmd.Flags().StringVar(&f.logFormat, "log", "json", "json or text, on standard error")
+	f.frontend.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("on-stop", cobra.FixedCompletions([]string{stopHandsOver, stopKeeps}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"json", "text"}, cobra.ShellCompDirectiveNoFileComp))
 	for _, folder := range []string{"identity", "data", "services"} {
@@ -134,6 +137,11 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 	options := hostOptions{
 		roles: roles, identity: flags.identity, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
 		services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed,
+	}
+	if front, wanted, err := flags.frontend.options(); err != nil {
+		return exitError{2, err}
+	} else if wanted {
+		options.frontend = &front
 	}
 	logger = logger.With("host", who.Self.Address)
 	type deps struct {

@@ -30,6 +30,12 @@ func ClusterFacts(s *ledger.State, want Cluster) (facts []event.Event, refused [
 	if configured {
 		refused = immutable(old, want.Cluster)
 	}
+	if rules := event.RulesOf(want.Settings); rules > s.Rules() {
+		if why := s.WhyNotRules(rules); why != "" {
+			refused = append(refused, Refusal{"frontend", "Settings", "its settings need newer rules: " + why})
+		}
+		facts = append(facts, event.RulesAdopted{Rules: rules})
+	}
 	if !configured || !sameFact(old, want.Cluster) {
 		facts = append(facts, want.Cluster)
 	}

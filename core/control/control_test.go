@@ -103,6 +103,25 @@ func TestEditsOfTheClusterFile(t *testing.T) {
 	}
 }
 
+// What the front end is told takes newer rules: an edit adopts them first, and is refused while a node does not know them.
+func TestSettingsOfTheFrontEndAdoptTheirRules(t *testing.T) {
+	want := declaredCluster()
+	want.Settings.Frontend.RouterID = 7
+	facts, refused := ClusterFacts(ledger.New("test"), want)
+	if !strings.HasPrefix(names(facts), "RulesAdopted rules; ClusterConfigured") || len(refused) > 0 {
+		t.Errorf("facts %s, refused %v", names(facts), refused)
+	}
+	s := configured(t)
+	join := event.NodeJoined{
+		Address: want.Cluster.Nodes[0].Address, Name: "lb-1", StartID: "first", MachineID: "m", Key: "key", Rules: 1,
+		Interfaces: []event.Interface{{Name: "eth0", MAC: "02:00:00:00:00:01", Up: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}}},
+	}
+	fold(s, []event.Event{join})
+	if facts, refused := ClusterFacts(s, want); len(facts) > 0 || len(refused) != 1 || !strings.Contains(refused[0].Reason, "node lb-1 knows rules up to 1") {
+		t.Errorf("facts %s, refused %v", names(facts), refused)
+	}
+}
+
 func TestSettingsMayLetPoolsChange(t *testing.T) {
 	s := configured(t)
 	want := declaredCluster()

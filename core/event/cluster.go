@@ -100,6 +100,8 @@ type SettingsChanged struct {
 	IgnoreExcludeLabel bool           `json:"ignoreExcludeLabel,omitempty"`
 	Subnets            []Subnet       `json:"subnets,omitempty"`
 	Pools              []PoolSettings `json:"pools,omitempty"`
+	// Frontend takes rules 2 where it is given.
+	Frontend FrontendSettings `json:"frontend,omitzero"`
 }
 
 // Subnet is a layer-2 segment that the operator declared.
@@ -176,6 +178,7 @@ func (e SettingsChanged) Check() error {
 		checkOneOf("profile", e.Profile, ProfileFast, ProfileDefault, ProfileRelaxed),
 		checkOneOf("onIsolation", e.OnIsolation, OnIsolationHold, OnIsolationYield),
 		checkName("ingressService", e.IngressService),
+		e.Frontend.check(),
 	}
 	for i, v := range e.Voters {
 		errs = append(errs, checkAddress(fmt.Sprintf("voters[%d]", i), v))

@@ -34,6 +34,23 @@ func formOf[E Event](name, by, doc string) form {
 	return form{name: "viplog." + name + ".v1", by: by, doc: doc, zero: zero, decode: decodeJSON[E]}
 }
 
+// since says which rules honour it first.
+func (f form) since(rules uint64) form {
+	f.rules = rules
+	return f
+}
+
+// RulesOf is the least number of rules under which a ledger honours an event.
+func RulesOf(e Event) uint64 {
+	if s, is := e.(SettingsChanged); is && !s.Frontend.isZero() {
+		return rulesFrontend
+	}
+	return nameByType[fmt.Sprintf("%T", e)].rules
+}
+
+// rulesFrontend are those that know of the control plane's front end.
+const rulesFrontend = 2
+
 // and lets somebody else append it too.
 func (f form) and(also string) form {
 	f.also = also
@@ -69,7 +86,8 @@ var forms = []form{
 	formOf[VoterAdded]("VoterAdded", byControl, "a new voter"),
 	formOf[VoterRemoved]("VoterRemoved", byControl, "the end of a voter"),
 	formOf[VotersSettled]("VotersSettled", byControl, "the voter set is in force everywhere"),
-	formOf[RulesAdopted]("RulesAdopted", byControl, "the ledger's rules from here on"),
+	formOf[RulesAdopted]("RulesAdopted", byControl, "the ledger's rules from here on").and(byOperator),
+	formOf[FrontendAssigned]("FrontendAssigned", byControl, "the VRRP router id and priorities of the control plane's VIP").since(rulesFrontend),
 	formOf[NodeJoined]("NodeJoined", byNode, "an agent has started: a new incarnation"),
 	formOf[NodeChanged]("NodeChanged", byNode, "an incarnation's interfaces changed, or the rules that it knows"),
 	formOf[NodeLeft]("NodeLeft", byNode, "an incarnation is silent for good"),
@@ -128,7 +146,7 @@ func Encode(e Event) (Record, error) {
 	if len(data) > MaxDataBytes {
 		return Record{}, fmt.Errorf("encode %s: %w: %d bytes, at most %d are allowed", TypeOf(e), ErrInvalid, len(data), MaxDataBytes)
 	}
-	return Record{Type: TypeOf(e), Entity: e.Entity(), Rules: formByName[TypeOf(e)].rules, Data: data}, nil
+	return Record{Type: TypeOf(e), Entity: e.Entity(), Rules: RulesOf(e), Data: data}, nil
 }
 
 // Decode is the inverse of Encode. It refuses a type that this binary does not know (ErrUnknownType), unknown fields, a

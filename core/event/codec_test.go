@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -40,6 +41,40 @@ func TestEncodedFactsReadWell(t *testing.T) {
 	if r.Type != "viplog.NodeDrained.v1" || r.Entity != "drain.10_0_0_5" {
 		t.Errorf("type %s, entity %s", r.Type, r.Entity)
 	}
+}
+
+func TestAFrontEndThatVRRPForbidsIsRefused(t *testing.T) {
+	node := func(i byte, priority int) FrontendPriority {
+		return FrontendPriority{Address: netip.AddrFrom4([4]byte{10, 0, 0, i}), Priority: priority}
+	}
+	for _, c := range []struct {
+		want  string
+		event Event
+	}{
+		{"", FrontendAssigned{RouterID: 255, Priorities: []FrontendPriority{node(1, 1), node(2, 254)}}},
+		{"routerID: ", FrontendAssigned{RouterID: 0, Priorities: []FrontendPriority{node(1, 1)}}},
+		{"routerID: ", FrontendAssigned{RouterID: 256, Priorities: []FrontendPriority{node(1, 1)}}},
+		{"at least one node", FrontendAssigned{RouterID: 1}},
+		{"priorities[0].priority: ", FrontendAssigned{RouterID: 1, Priorities: []FrontendPriority{node(1, 0)}}},
+		{"priorities[0].priority: ", FrontendAssigned{RouterID: 1, Priorities: []FrontendPriority{node(1, 255)}}},
+		{"of two equal ones neither yields", FrontendAssigned{RouterID: 1, Priorities: []FrontendPriority{node(1, 5), node(2, 5)}}},
+		{"addresses ascend", FrontendAssigned{RouterID: 1, Priorities: []FrontendPriority{node(2, 5), node(1, 6)}}},
+		{"addresses ascend", FrontendAssigned{RouterID: 1, Priorities: []FrontendPriority{node(1, 5), node(1, 6)}}},
+		{"frontend.routerID: ", withFrontend(FrontendSettings{RouterID: 256})},
+		{"frontend.otherRouterIDs[1]: ", withFrontend(FrontendSettings{OtherRouterIDs: []int{1, 0}})},
+		{"take each other's addresses", withFrontend(FrontendSettings{RouterID: 9, OtherRouterIDs: []int{9}})},
+	} {
+		_, err := Encode(c.event)
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%+v: %v, not %q", c.event, err, c.want)
+		}
+	}
+}
+
+func withFrontend(f FrontendSettings) Event {
+	e := DefaultSettings()
+	e.Frontend = f
+	return e
 }
 
 func TestDecodeRefusesWhatReplicasCouldReadDifferently(t *testing.T) {

@@ -43,6 +43,7 @@ const (
 	kindOff       = "off"
 	kindRebalance = "rebalance"
 	kindRules     = "rules"
+	kindFrontend  = "frontend"
 )
 
 // EscapeToken makes any name one token of a NATS subject: "." becomes "_", and each byte that a subject forbids, and

@@ -37,6 +37,10 @@ func (s *State) Apply(e event.Event, seq uint64, timeNanos int64) []Change {
 		f.reject("%s", err)
 		return f.changes
 	}
+	if needed := event.RulesOf(e); needed > s.rules { // whatever rules it was stored with
+		f.reject("needs rules %d, the ledger holds rules %d", needed, s.rules)
+		return f.changes
+	}
 	switch e := e.(type) {
 	case event.ClusterConfigured:
 		f.clusterConfigured(e)
@@ -88,6 +92,8 @@ func (s *State) Apply(e event.Event, seq uint64, timeNanos int64) []Change {
 		f.nodeLabelled(e)
 	case event.RulesAdopted:
 		f.rulesAdopted(e)
+	case event.FrontendAssigned:
+		f.frontendAssigned(e)
 	case event.NodeEvicted, event.VoterDeclaredOff:
 		f.reject("rules %d do not honour %s", s.rules, event.TypeOf(e))
 	default:

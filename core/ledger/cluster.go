@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"fmt"
+
 	"viplog/core/event"
 )
 
@@ -67,6 +69,12 @@ func announcingRoleOf(e event.ClusterConfigured) string {
 		}
 	}
 	return event.RoleControlPlane
+}
+
+// frontendAssigned remembers what a controller has chosen. That of nodes which no longer are is harmless.
+func (f *fold) frontendAssigned(e event.FrontendAssigned) {
+	f.front = &e
+	f.add(Change{Kind: Configured, Reason: fmt.Sprintf("router id %d for the control plane's VIP", e.RouterID)})
 }
 
 func (f *fold) settingsChanged(e event.SettingsChanged) {

@@ -140,6 +140,18 @@ func addrs(c *codec, v *[]netip.Addr) { list(c, v, (*codec).addr) }
 
 // fact embeds a fact that the state keeps whole, in its canonical JSON: these are few and large. Services, which are
 // many, have a record of their own.
+// optional is a fact that there may be none of.
+func optional[E event.Event](c *codec, v **E) {
+	is := *v != nil
+	c.flag(&is)
+	if is {
+		if *v == nil {
+			*v = new(E)
+		}
+		fact(c, *v)
+	}
+}
+
 func fact[E event.Event](c *codec, v *E) {
 	var r event.Record
 	if !c.reading {

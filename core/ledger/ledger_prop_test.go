@@ -84,10 +84,10 @@ func drawFact(t *rapid.T, s *State) event.Event {
 		return event.ServiceDeleted{Namespace: "default", Name: name, Source: "test"}
 	case 9, 10:
 		e := joined(node, fmt.Sprint("start-", rapid.IntRange(0, 3).Draw(t, "start")))
-		e.Rules = rapid.Uint64Range(0, 1).Draw(t, "knows rules")
+		e.Rules = rapid.Uint64Range(0, 2).Draw(t, "knows rules")
 		return e
 	case 18:
-		return event.RulesAdopted{Rules: 1}
+		return event.RulesAdopted{Rules: rapid.Uint64Range(1, 2).Draw(t, "rules")}
 	case 11:
 		return failed(s, node)
 	case 12:

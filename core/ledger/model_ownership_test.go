@@ -414,7 +414,7 @@ func (m *model) adoptRules(rules uint64) {
 			return
 		}
 	}
-	if rules <= 1 {
+	if rules <= 2 {
 		m.rules = max(m.rules, rules)
 	}
 }
@@ -432,6 +432,6 @@ func (m *model) whole() string {
 		n := m.nodes[address]
 		fmt.Fprintf(&text, "node %s: %s, runs %t as %d, drained %t\n", address, n.Role, n.runs, n.incarnation, n.drained)
 	}
-	fmt.Fprintf(&text, "rules %d, lingering %v\n", m.rules, modelSortedKeys(m.lingering, Incarnation.Compare))
+	fmt.Fprintf(&text, "rules %d, lingering %v, front end %v\n", m.rules, modelSortedKeys(m.lingering, Incarnation.Compare), m.frontend)
 	return text.String()
 }

@@ -22,6 +22,7 @@ type model struct {
 	room         bool // the fact at hand could have made room (Waiting)
 	cluster      event.ClusterConfigured
 	settings     event.SettingsChanged
+	frontend     event.FrontendAssigned
 	pools        map[string]event.Pool
 	namespaces   map[string][]event.Label
 	services     map[modelName]*modelService
@@ -87,8 +88,15 @@ func (m *model) apply(e event.Event, seq uint64, now int64) {
 	case event.ClusterConfigured:
 		m.configureCluster(e)
 	case event.SettingsChanged:
+		if e.Frontend.RouterID != 0 && m.rules < 2 {
+			break
+		}
 		m.settings, m.room = e, true
 		m.reviewAll()
+	case event.FrontendAssigned:
+		if m.rules >= 2 {
+			m.frontend = e
+		}
 	case event.PoolAdded:
 		m.addPool(e.Pool)
 	case event.PoolEdited:

@@ -15,11 +15,13 @@ import (
 //	0  the rules as they were first
 //	1  a node that enters a list enters it as first standby, where it backs the owner less often there than the one
 //	   that is; under 0 it always entered at the tail, and after a rolling restart nobody backed the others
+//	2  the router id and the priorities of the control plane's front end are remembered, and its settings are honoured
 const (
 	rulesStandbyInsertion = 1
+	rulesFrontend         = 2
 
 	// RulesKnown is the highest number that this binary knows.
-	RulesKnown = 1
+	RulesKnown = 2
 )
 
 // Binary is what the program that folds a ledger can do. It is no part of the state: replicas of different binaries have the
@@ -57,18 +59,25 @@ func (f *fold) rulesAdopted(e event.RulesAdopted) {
 	if e.Rules <= f.rules {
 		return
 	}
-	if known := f.rulesKnown(); e.Rules > known {
-		f.reject("rules %d: this version knows rules up to %d", e.Rules, known)
+	if why := f.WhyNotRules(e.Rules); why != "" {
+		f.reject("%s", why)
 		return
-	}
-	for _, n := range f.nodes.rows {
-		if n.status == nodeJoined && n.rules < e.Rules {
-			f.reject("rules %d: node %s knows rules up to %d", e.Rules, f.describe(n.address), n.rules)
-			return
-		}
 	}
 	f.rules = e.Rules
 	f.add(Change{Kind: Configured, Reason: fmt.Sprintf("rules %d", e.Rules)})
+}
+
+// WhyNotRules says why rules cannot be adopted; "" if they can.
+func (s *State) WhyNotRules(rules uint64) string {
+	if known := s.rulesKnown(); rules > known {
+		return fmt.Sprintf("rules %d: this version knows rules up to %d", rules, known)
+	}
+	for _, n := range s.nodes.rows {
+		if n.status == nodeJoined && n.rules < rules {
+			return fmt.Sprintf("rules %d: node %s knows rules up to %d", rules, s.describe(n.address), n.rules)
+		}
+	}
+	return ""
 }
 
 // RulesDue is the number of the rules that every joined node and this binary know, if it is higher than the one in

@@ -82,17 +82,13 @@ func (s *State) code(c *codec) {
 	c.number(&s.seq)
 	code(c, &s.time)
 	c.number(&s.rules)
-	configured := s.cluster != nil
-	c.flag(&configured)
-	if configured {
-		if s.cluster == nil {
-			s.cluster = &event.ClusterConfigured{}
-		}
-		fact(c, s.cluster)
-	}
+	optional(c, &s.cluster)
 	fact(c, &s.options)
 	s.voters.now.code(c)
 	s.voters.before.code(c)
+	if s.rules >= rulesFrontend {
+		optional(c, &s.front)
+	}
 	c.flag(&s.starved)
 	code(c, &s.refilled)
 	rows(c, &s.pools, (*pool).code)

@@ -26,6 +26,7 @@ type State struct {
 	cluster *event.ClusterConfigured // nil before the first
 	options event.SettingsChanged
 	voters  voterSets
+	front   *event.FrontendAssigned // nil before the first; rules 2
 
 	pools      table[pool]
 	namespaces records[string, namespace]
@@ -136,6 +137,14 @@ func (s *State) Cluster() (event.ClusterConfigured, bool) {
 
 // Settings are the settings in force, defaults included.
 func (s *State) Settings() event.SettingsChanged { return s.options }
+
+// Frontend is what is remembered of the control plane's front end; zero where nothing is.
+func (s *State) Frontend() event.FrontendAssigned {
+	if s.front == nil {
+		return event.FrontendAssigned{}
+	}
+	return *s.front
+}
 
 // ServiceKey names a Service.
 type ServiceKey struct{ Namespace, Name string }

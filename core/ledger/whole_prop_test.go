@@ -127,7 +127,7 @@ func drawInterfaces(t *rapid.T) []event.Interface {
 // drawJoin also draws other machines, other names and interfaces that do not reach the node itself.
 func drawJoin(t *rapid.T, i int) event.Event {
 	e := joined(i, fmt.Sprint("start-", rapid.IntRange(0, 3).Draw(t, "start")))
-	e.Rules = rapid.SampledFrom([]uint64{0, 1, 1, 1}).Draw(t, "knows rules")
+	e.Rules = rapid.SampledFrom([]uint64{0, 1, 2, 2, 2}).Draw(t, "knows rules")
 	if rapid.Bool().Draw(t, "other interfaces") {
 		e.Interfaces = drawInterfaces(t)
 	}
@@ -178,6 +178,7 @@ func drawAnnouncing(t *rapid.T) event.Event {
 	e.ExcludeTaints = rapid.SampledFrom([][]string{
 		nil, nil, {"example.com/gone"}, {"example.com/gone=yes:NoExecute"}, {"gone", "example.com/gone=no"},
 	}).Draw(t, "exclude taints")
+	e.Frontend.RouterID = rapid.SampledFrom([]int{0, 0, 0, 7}).Draw(t, "router id")
 	e.IgnoreExcludeLabel = rapid.Bool().Draw(t, "ignore label")
 	anyone := rapid.Bool().Draw(t, "anyone")
 	for i := range e.Pools {
@@ -259,7 +260,7 @@ func keyOf(voter string) ed25519.PrivateKey {
 func drawVoting(t *rapid.T, s *State) event.Event {
 	_, set := s.Voters()
 	id := rapid.SampledFrom([]string{"v1", "v2", "v3"}).Draw(t, "voter")
-	switch rapid.IntRange(0, 6).Draw(t, "voting") {
+	switch rapid.IntRange(0, 7).Draw(t, "voting") {
 	case 0:
 		return event.VoterAdded{ID: id, Address: nodeAddress(0), Key: keyOf(id).Public().(ed25519.PublicKey)}
 	case 1:
@@ -268,11 +269,22 @@ func drawVoting(t *rapid.T, s *State) event.Event {
 		return event.VotersSettled{Set: max(1, set-rapid.Uint64Range(0, 1).Draw(t, "before"))}
 	case 4:
 		return event.NodeEvicted{Address: nodeAddress(0), Incarnation: drawIncarnation(t, s, 0)}
+	case 6:
+		return drawFrontend(t)
 	case 5:
 		return event.VoterDeclaredOff{ID: id, Reason: "test"}
 	default:
-		return event.RulesAdopted{Rules: rapid.SampledFrom([]uint64{1, 1, 1, 2}).Draw(t, "rules")}
+		return event.RulesAdopted{Rules: rapid.SampledFrom([]uint64{1, 1, 2, 2, 3}).Draw(t, "rules")}
 	}
+}
+
+// drawFrontend gives some nodes priorities.
+func drawFrontend(t *rapid.T) event.Event {
+	e := event.FrontendAssigned{RouterID: rapid.IntRange(1, 3).Draw(t, "router id")}
+	for i := range rapid.IntRange(1, 5).Draw(t, "carriers") {
+		e.Priorities = append(e.Priorities, event.FrontendPriority{Address: nodeAddress(i), Priority: 254 - i})
+	}
+	return e
 }
 
 // drawStart is the start of a log: mostly a cluster with voters and nodes that run, sometimes with more addresses.
@@ -321,7 +333,7 @@ func wholeText(s *State) string {
 	for _, n := range s.Nodes() {
 		fmt.Fprintf(&text, "node %s: %s, runs %t as %d, drained %t\n", n.Address, n.Role, n.Joined, n.Incarnation, n.Drained)
 	}
-	fmt.Fprintf(&text, "rules %d, lingering %v\n", s.Rules(), s.lingering)
+	fmt.Fprintf(&text, "rules %d, lingering %v, front end %v\n", s.Rules(), s.lingering, s.Frontend())
 	return text.String()
 }
 
@@ -493,7 +505,7 @@ func drawWhole(t *rapid.T, s *State, fold func(e event.Event, nanos int64)) {
 	}
 	newRules := rapid.Bool().Draw(t, "new rules")
 	if newRules {
-		next(event.RulesAdopted{Rules: 1})
+		next(event.RulesAdopted{Rules: rapid.Uint64Range(1, RulesKnown).Draw(t, "first rules")})
 	}
 	disruptions := rapid.SampledFrom([]int{10, 2, 1}).Draw(t, "disruptions of ten")
 	for range rapid.IntRange(1, 1000).Draw(t, "length") {
