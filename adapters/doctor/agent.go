@@ -51,7 +51,7 @@ var announcers = map[string]string{
 // meanwhile finds it free.
 func checkAgent(_ context.Context, h host, f Facts) []Finding {
 	findings := []Finding{h.judgeNodes(f), h.judgeLock(f)}
-	for _, p := range h.processes() {
+	for _, p := range h.neighbours() {
 		if what, is := announcers[p.name]; is {
 			findings = append(findings, doubtful("agent/others", fmt.Sprintf("pid %d", p.pid), "stop it before viplog gets the same addresses (docs/operations.md)", "%s runs here: two that answer for an address make its clients change between them", what))
 		}

@@ -79,12 +79,12 @@ func (h host) processes() (all []process) {
 	return all
 }
 
-// named are the processes of a name.
-func (h host) named(names ...string) (all []process) {
-	for _, p := range h.processes() {
-		if slices.Contains(names, p.name) {
-			all = append(all, p)
-		}
-	}
-	return all
+// neighbours are the processes in the calling thread's network namespace: only these use its addresses. One whose namespace may not be
+// looked at is taken for one of them.
+func (h host) neighbours() []process {
+	own, _ := os.Readlink(filepath.Join(h.proc, "thread-self/ns/net"))
+	return slices.DeleteFunc(h.processes(), func(p process) bool {
+		its, err := os.Readlink(filepath.Join(h.proc, strconv.Itoa(p.pid), "ns/net"))
+		return err == nil && its != own
+	})
 }

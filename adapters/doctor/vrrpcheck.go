@@ -144,11 +144,12 @@ func (f frontEnd) judgeSilence() Finding {
 
 // keepalived is the process here, if there is one.
 func (f frontEnd) keepalived() (pid int, runs bool) {
-	all := f.host.named("keepalived")
-	if len(all) == 0 {
-		return 0, false
+	for _, p := range f.host.neighbours() {
+		if p.name == "keepalived" {
+			return p.pid, true
+		}
 	}
-	return all[0].pid, true
+	return 0, false
 }
 
 // holdsVIP tells whether the VIP is on an interface of this host that others reach.

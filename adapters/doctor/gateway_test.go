@@ -1,0 +1,125 @@
+//go:build linux
+
+package doctor
+
+import (
+	"net"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"viplog/core/event"
+	"viplog/fixtures/lab"
+)
+
+// routed is a node with a gateway.
+func routed(t *testing.T) (s *lab.Switch, h, gateway *lab.Host) {
+	t.Helper()
+	l, s, h := node(t)
+	gateway = l.Gateway("gateway")
+	s.Attach(gateway, "eth0", gate.String()+"/24")
+	h.DefaultRoute(gate)
+	return s, h, gateway
+}
+
+func TestTheGatewayAnswers(t *testing.T) {
+	s, h, gateway := routed(t)
+	f := Facts{Self: self}
+	all := looked(t, h, f, "gateway")
+	expect(t, all, "gateway/answers", OK, gateway.MAC("eth0").String())
+	expect(t, all, "gateway/follows", Skipped, "without an address to move")
+	if all[0].About != gate.String() {
+		t.Errorf("%+v", all[0])
+	}
+
+	other := s.Host
+	other.Addresses("br0", gate.String()+"/24")
+	expect(t, looked(t, h, f, "gateway"), "gateway/answers", Warning, gateway.MAC("eth0").String())
+
+	nobody := Facts{Self: self, Subnets: []event.Subnet{{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Gateway: netip.MustParseAddr("10.0.0.253")}}}
+	began := time.Now()
+	all = looked(t, h, nobody, "gateway")
+	expect(t, all, "gateway/answers", Error, "asked 3 times")
+	expect(t, all, "gateway/follows", Skipped, "does not answer")
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("three questions in %v", took)
+	}
+	expect(t, looked(t, gateway, Facts{Self: gate}, "gateway"), "gateway/answers", Skipped, "no gateway is declared")
+}
+
+func TestAGatewayThatListensFollows(t *testing.T) {
+	_, h, gateway := routed(t)
+	h.Forward() // a node does, and must not get into the way of its own frames
+	f := Facts{Self: self, Probe: spare}
+	for range 2 { // the second time it knows the address
+		expect(t, looked(t, h, f, "gateway"), "gateway/follows", OK, "10.0.0.77 was moved from 02:00:00:00:00:01 to 42:00:00:00:00:01")
+	}
+	if entry, found := gateway.Neighbour(spare); !found || entry.HardwareAddr.String() != h.MAC("eth0").String() {
+		t.Errorf("what is left at the gateway is %v", entry)
+	}
+}
+
+func TestADeafGatewayIsFound(t *testing.T) {
+	t.Run("it ignores gratuitous ARP", func(t *testing.T) {
+		_, h, gateway := routed(t)
+		sysctl(t, gateway, "net/ipv4/conf/eth0/drop_gratuitous_arp", "1")
+		expect(t, looked(t, h, Facts{Self: self, Probe: spare}, "gateway"), "gateway/follows", Error, "still sends to 02:00:00:00:00:01")
+	})
+	t.Run("it has a static entry", func(t *testing.T) {
+		_, h, gateway := routed(t)
+		fix(gateway, h.MAC("eth0"))
+		expect(t, looked(t, h, Facts{Self: self, Probe: spare}, "gateway"), "gateway/follows", Error, "still sends to 02:00:00:00:00:01")
+	})
+	t.Run("it has one of what was moved before", func(t *testing.T) {
+		_, h, gateway := routed(t)
+		fix(gateway, net.HardwareAddr{0x42, 0, 0, 0, 0, 1})
+		expect(t, looked(t, h, Facts{Self: self, Probe: spare}, "gateway"), "gateway/follows", Error, "still sends to 42:00:00:00:00:01")
+	})
+}
+
+// fix gives a gateway an entry for the spare address that no ARP changes.
+func fix(gateway *lab.Host, at net.HardwareAddr) {
+	gateway.Change("eth0", func(l netlink.Link) error {
+		return netlink.NeighSet(&netlink.Neigh{LinkIndex: l.Attrs().Index, IP: spare.AsSlice(), HardwareAddr: at, State: netlink.NUD_PERMANENT})
+	})
+}
+
+func TestWhatCannotBeToldOfAGatewayIsSkipped(t *testing.T) {
+	t.Run("it answers no echo", func(t *testing.T) {
+		_, h, gateway := routed(t)
+		sysctl(t, gateway, "net/ipv4/icmp_echo_ignore_all", "1")
+		expect(t, looked(t, h, Facts{Self: self, Probe: spare}, "gateway"), "gateway/follows", Skipped, "answers no echo request")
+	})
+	t.Run("a switch lets one MAC pass", func(t *testing.T) {
+		s, h, _ := routed(t)
+		s.Must(func() error {
+			command := exec.Command("nft", "-f", "-")
+			command.Stdin = strings.NewReader("table netdev one {\nchain in {\ntype filter hook ingress device \"port1\" priority 0;\nether saddr 42:00:00:00:00:01 drop\n}\n}\n")
+			return command.Run()
+		})
+		all := looked(t, h, Facts{Self: self, Probe: spare}, "gateway")
+		if f := all[len(all)-1]; f.ID != "gateway/follows" || f.Severity == OK {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
+func TestAnAddressThatSomebodyMayHaveIsNotMoved(t *testing.T) {
+	s, h, gateway := routed(t)
+	s.Addresses("br0", spare.String()+"/24")
+	expect(t, looked(t, h, Facts{Self: self, Probe: spare}, "gateway"), "gateway/follows", Error, "is not spare")
+	if entry, found := gateway.Neighbour(spare); found {
+		t.Errorf("the gateway has heard of it: %v", entry)
+	}
+	for address, why := range map[string]string{
+		"10.0.0.0": "network's", "10.0.0.255": "broadcast", "10.0.0.1": "own", "10.0.0.254": "gateway's", "10.0.0.2": "node's", "10.0.0.100": "VIP",
+		"10.0.1.7": "not in the gateway's subnet 10.0.0.0/24", "fd00::7": "not an address of IPv4",
+	} {
+		f := Facts{Self: self, Probe: netip.MustParseAddr(address), Nodes: []netip.Addr{self, peer}, Plan: plan()}
+		expect(t, looked(t, h, f, "gateway"), "gateway/follows", Error, why)
+	}
+}
