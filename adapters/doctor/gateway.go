@@ -12,9 +12,8 @@ import (
 )
 
 const (
-	// questions is how often something is asked, at the most, and askEach how long one waits for an answer.
+	// questions is how often something is asked at the most.
 	questions = 3
-	askEach   = time.Second
 	// others is how long after an answer a second one is waited for.
 	others = 200 * time.Millisecond
 )
@@ -34,7 +33,7 @@ func checkGateway(ctx context.Context, h host, f Facts) []Finding {
 	if !found {
 		return []Finding{skipped(id, gateway.String(), "give it an address of the gateway's subnet", "%s has no address to ask from", l.Name)}
 	}
-	w, err := openWire(l, untagged(gatewayFilter()))
+	w, err := h.openWire(l, untagged(gatewayFilter()))
 	if err != nil {
 		return []Finding{skipped(id, gateway.String(), "run it as root", "%v", err)}
 	}
@@ -80,7 +79,7 @@ func (w *wire) ask(ctx context.Context, sender, address netip.Addr) (macs []mac,
 			}
 			return true
 		}
-		if err := w.receive(ctx, askEach, take); err != nil {
+		if err := w.receive(ctx, w.askEach, take); err != nil {
 			return nil, err
 		}
 		if len(macs) > 0 {
@@ -152,7 +151,7 @@ func (w *wire) users(ctx context.Context, address netip.Addr) (macs []mac, err e
 		if err := w.send(question(w.me, netip.IPv4Unspecified(), address)); err != nil {
 			return nil, err
 		}
-		err := w.receive(ctx, askEach, func(b []byte) bool {
+		err := w.receive(ctx, w.askEach, func(b []byte) bool {
 			m, is := parseARP(b)
 			uses := is && m.senderMAC != w.me && (m.sender == address || m.sender.IsUnspecified() && m.target == address)
 			if uses {

@@ -45,7 +45,7 @@ func TestTheGatewayAnswers(t *testing.T) {
 	all = looked(t, h, nobody, "gateway")
 	expect(t, all, "gateway/answers", Error, "asked 3 times")
 	expect(t, all, "gateway/follows", Skipped, "does not answer")
-	if took := time.Since(began); took < 2*time.Second {
+	if took := time.Since(began); took < 800*time.Millisecond {
 		t.Errorf("three questions in %v", took)
 	}
 	expect(t, looked(t, gateway, Facts{Self: gate}, "gateway"), "gateway/answers", Skipped, "no gateway is declared")
@@ -101,10 +101,7 @@ func TestWhatCannotBeToldOfAGatewayIsSkipped(t *testing.T) {
 			command.Stdin = strings.NewReader("table netdev one {\nchain in {\ntype filter hook ingress device \"port1\" priority 0;\nether saddr 42:00:00:00:00:01 drop\n}\n}\n")
 			return command.Run()
 		})
-		all := looked(t, h, Facts{Self: self, Probe: spare}, "gateway")
-		if f := all[len(all)-1]; f.ID != "gateway/follows" || f.Severity == OK {
-			t.Errorf("%+v", f)
-		}
+		expect(t, looked(t, h, Facts{Self: self, Probe: spare}, "gateway"), "gateway/follows", Skipped, "nothing came to either")
 	})
 }
 

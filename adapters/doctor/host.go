@@ -19,13 +19,14 @@ type host struct {
 	proc, sys string // where those file systems are
 	now       func() time.Time
 	sleep     func(time.Duration)
+	askEach   time.Duration // how long an answer is waited for, and the time from one question to the next
 	adjtimex  func(*unix.Timex) (int, error)
 	limits    func(resource int) (soft uint64, err error)
 }
 
 func thisHost() host {
 	return host{
-		proc: "/proc", sys: "/sys", now: time.Now, sleep: time.Sleep, adjtimex: unix.Adjtimex,
+		proc: "/proc", sys: "/sys", now: time.Now, sleep: time.Sleep, askEach: time.Second, adjtimex: unix.Adjtimex,
 		limits: func(resource int) (uint64, error) {
 			var l unix.Rlimit
 			err := unix.Getrlimit(resource, &l)

@@ -39,7 +39,7 @@ func checkKubeProxy(ctx context.Context, h host, f Facts) []Finding {
 	case i < 0:
 		return []Finding{skipped("kube-proxy/mode", "", "run it again when kube-proxy has started", "its mode is ipvs, and there is no %s yet", ipvsLink)}
 	}
-	findings := []Finding{fine("kube-proxy/mode", ipvsLink, "its mode is ipvs: %d addresses are on it", len(links[i].prefixes))}
+	findings := []Finding{fine("kube-proxy/mode", ipvsLink, "its mode is ipvs: %d addresses are on it", links[i].addresses())}
 	l, _, err := f.chosen()
 	if err != nil {
 		return append(findings, skipped("kube-proxy/strict-arp", ipvsLink, nameIt, "%v", err))

@@ -58,6 +58,16 @@ func (l link) carries() bool {
 	})
 }
 
+// addresses counts those that are not of the link alone.
+func (l link) addresses() (n int) {
+	for _, p := range l.prefixes {
+		if !p.Addr().IsLinkLocalUnicast() {
+			n++
+		}
+	}
+	return n
+}
+
 func holderOf(all []link, a netip.Addr) (link, bool) {
 	i := slices.IndexFunc(all, func(l link) bool { _, has := l.has(a); return has })
 	if !a.IsValid() || i < 0 {

@@ -129,19 +129,19 @@ func (t *trial) announce(at mac) error {
 	return t.send(announcement(at, t.address, true))
 }
 
-// echo sends a request from a MAC, and sees for a second what comes. Questions are answered only from this host's own.
+// echo sends a request from a MAC, and sees for as long as the next has to wait what comes. Questions are answered only from this host's own.
 func (t *trial) echo(ctx context.Context, from mac) (r reaction, err error) {
 	if wait := t.next.Sub(t.h.now()); wait > 0 {
 		t.h.sleep(wait)
 	}
-	t.next = t.h.now().Add(askEach) // one request a second
+	t.next = t.h.now().Add(t.askEach) // one request a second
 	t.sequence++
 	request := echo{echoRequest, from, t.gateway.mac, t.address, t.gateway.address, echoID, t.sequence}
 	if err := t.send(request.bytes(), nil); err != nil {
 		return r, err
 	}
 	answering := error(nil)
-	err = t.receive(ctx, askEach, func(b []byte) bool {
+	err = t.receive(ctx, t.askEach, func(b []byte) bool {
 		if m, is := parseARP(b); is && m.isRequest && m.target == t.address && m.sender != t.address {
 			r.asked = true
 			if from == t.me {

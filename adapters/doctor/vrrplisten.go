@@ -34,7 +34,7 @@ var vrrpGroups = []mac{{0x01, 0x00, 0x5e, 0, 0, 0x12}, {0x33, 0x33, 0, 0, 0, 0x1
 // listen hears advertisements, those that this host sends too. A packet socket hears what the host's firewall would drop; a raw socket hears what
 // it passes.
 func (h host) listen(ctx context.Context, l link, wait time.Duration) (heard, error) {
-	w, err := openWire(l, untagged(vrrpFilter()))
+	w, err := h.openWire(l, untagged(vrrpFilter()))
 	if err != nil {
 		return heard{}, err
 	}

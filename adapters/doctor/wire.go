@@ -17,12 +17,13 @@ import (
 
 // wire is a packet socket on an interface. Whoever uses it gives it a time to end.
 type wire struct {
-	conn *packet.Conn
-	me   mac
+	conn    *packet.Conn
+	me      mac
+	askEach time.Duration
 }
 
 // openWire opens a socket that takes what a filter lets pass: also what this host sends, which only one for all protocols is given.
-func openWire(l link, filter []bpf.Instruction) (*wire, error) {
+func (h host) openWire(l link, filter []bpf.Instruction) (*wire, error) {
 	program, err := bpf.Assemble(filter)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func openWire(l link, filter []bpf.Instruction) (*wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a packet socket on %s: %w", l.Name, err)
 	}
-	w := &wire{conn: conn}
+	w := &wire{conn: conn, askEach: h.askEach}
 	copy(w.me[:], l.HardwareAddr)
 	return w, nil
 }
