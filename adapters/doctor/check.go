@@ -9,10 +9,10 @@ import (
 
 // Check is one thing to look at.
 type Check struct {
-	ID      string
-	About   string        // what is looked at, to be read after "looking at"
-	Limit   time.Duration // how long it takes at the most
-	run     func(context.Context, host, Facts) []Finding
+	ID    string
+	About string        // what is looked at, to be read after "looking at"
+	Limit time.Duration // how long it takes at the most
+	run   func(context.Context, host, Facts) []Finding
 }
 
 // Checks are all of them, in the order in which they run.

@@ -24,7 +24,9 @@ func checkSysctls(_ context.Context, h host, f Facts) []Finding {
 	return findings
 }
 
-func set(name, value string) string { return "sysctl -w " + name + "=" + value + ", and in /etc/sysctl.d" }
+func set(name, value string) string {
+	return "sysctl -w " + name + "=" + value + ", and in /etc/sysctl.d"
+}
 
 // dotted is an interface's name as sysctl(8) has it: with / for its dots.
 func dotted(link string) string { return strings.ReplaceAll(link, ".", "/") }
