@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"time"
 
+	"go4.org/netipx"
+
 	"viplog/core/event"
 	"viplog/core/frontend"
 	"viplog/core/lease"
@@ -17,6 +19,7 @@ type Facts struct {
 	Plan      *frontend.Plan // the front end; its RouterID is 0 where only that is unknown
 	Nodes     []netip.Addr   // all that the cluster declares
 	Subnets   []event.Subnet // that the operator declared
+	Pools     []netipx.IPRange
 	Ports     []Port
 	Timing    lease.Timing  // zero: the default profile's
 	Advert    time.Duration // from one VRRP advertisement to the next; 0: DefaultAdvert

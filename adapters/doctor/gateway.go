@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"go4.org/netipx"
 )
 
 const (
@@ -114,6 +116,8 @@ func (f Facts) unfit(l link, all []link, gateway netip.Addr) string {
 		return "it is a node's"
 	case f.Plan != nil && a == f.Plan.VIP:
 		return "it is the control plane's VIP"
+	case slices.ContainsFunc(f.Pools, func(r netipx.IPRange) bool { return r.Contains(a) }):
+		return "it is in a pool"
 	}
 	return ""
 }

@@ -6,11 +6,14 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mdlayher/arp"
 	"github.com/vishvananda/netlink"
+	"go4.org/netipx"
 
 	"viplog/core/event"
 	"viplog/fixtures/lab"
@@ -105,6 +108,88 @@ func TestWhatCannotBeToldOfAGatewayIsSkipped(t *testing.T) {
 	})
 }
 
+// scripted is a gateway without a kernel: react says to which MAC it sends the answer to an echo request, by how often the spare address was
+// announced at each; false: it asks for the address instead.
+func scripted(t *testing.T, gateway *lab.Host, react func(announced map[mac]int, e echo) (mac, bool)) {
+	t.Helper()
+	var w *wire
+	gateway.Must(func() error {
+		all, err := readLinks()
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(l link) bool { return l.Name == "eth0" })
+		w, err = thisHost().openWire(all[i], untagged(gatewayFilter()))
+		return err
+	})
+	announced := map[mac]int{}
+	answer := func(b []byte) error {
+		if m, is := parseARP(b); is {
+			switch {
+			case m.isRequest && m.target == gate:
+				return w.send(arpFrame(arp.OperationReply, w.me, m.senderMAC, gate, m.senderMAC, m.sender))
+			case m.isRequest && m.sender == spare && m.target == spare:
+				announced[m.senderMAC]++
+			}
+			return nil
+		}
+		e, is := parseEcho(b)
+		if !is || e.kind != echoRequest || e.address != gate {
+			return nil
+		}
+		to, answers := react(announced, e)
+		if !answers {
+			return w.send(question(w.me, gate, spare))
+		}
+		return w.send(echo{echoReply, w.me, to, gate, e.source, e.id, e.sequence}.bytes(), nil)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = w.receive(t.Context(), time.Minute, func(b []byte) bool {
+			if err := answer(b); err != nil {
+				t.Error(err)
+			}
+			return true
+		})
+	}()
+	t.Cleanup(func() { <-ended; w.close() })
+}
+
+func TestAGatewayThatFollowsLateIsDoubtful(t *testing.T) {
+	first, second := mac{2, 0, 0, 0, 0, 1}, mac{0x42, 0, 0, 0, 0, 1}
+	for _, c := range []struct {
+		name     string
+		react    func(map[mac]int, echo) (mac, bool)
+		severity Severity
+		says     string
+	}{
+		{"it takes one announcement in two", func(announced map[mac]int, _ echo) (mac, bool) {
+			if announced[second] > 1 {
+				return second, true
+			}
+			return first, true
+		}, Warning, "only the 2. announcement"},
+		{"it forgets, and asks", func(announced map[mac]int, _ echo) (mac, bool) { return first, announced[second] == 0 }, Warning, "it asks for 10.0.0.77"},
+		{"it goes to a third one", func(announced map[mac]int, _ echo) (mac, bool) {
+			if announced[second] == 0 {
+				return first, true
+			}
+			return mac{2, 0, 0, 0, 0, 9}, true
+		}, Error, "it still sends to 02:00:00:00:00:09"},
+		{"it follows at once", func(announced map[mac]int, e echo) (mac, bool) { return e.from, true }, OK, "it follows"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l, s, h := node(t)
+			gateway := l.Host("gateway")
+			s.Attach(gateway, "eth0")
+			h.DefaultRoute(gate)
+			scripted(t, gateway, c.react)
+			expect(t, looked(t, h, Facts{Self: self, Probe: spare}, "gateway"), "gateway/follows", c.severity, c.says)
+		})
+	}
+}
+
 func TestAnAddressThatSomebodyMayHaveIsNotMoved(t *testing.T) {
 	s, h, gateway := routed(t)
 	s.Addresses("br0", spare.String()+"/24")
@@ -112,11 +197,12 @@ func TestAnAddressThatSomebodyMayHaveIsNotMoved(t *testing.T) {
 	if entry, found := gateway.Neighbour(spare); found {
 		t.Errorf("the gateway has heard of it: %v", entry)
 	}
+	pools := []netipx.IPRange{netipx.MustParseIPRange("10.0.0.80-10.0.0.90")}
 	for address, why := range map[string]string{
-		"10.0.0.0": "network's", "10.0.0.255": "broadcast", "10.0.0.1": "own", "10.0.0.254": "gateway's", "10.0.0.2": "node's", "10.0.0.100": "VIP",
+		"10.0.0.0": "network's", "10.0.0.255": "broadcast", "10.0.0.1": "own", "10.0.0.254": "gateway's", "10.0.0.2": "node's", "10.0.0.100": "VIP", "10.0.0.85": "pool",
 		"10.0.1.7": "not in the gateway's subnet 10.0.0.0/24", "fd00::7": "not an address of IPv4",
 	} {
-		f := Facts{Self: self, Probe: netip.MustParseAddr(address), Nodes: []netip.Addr{self, peer}, Plan: plan()}
+		f := Facts{Self: self, Probe: netip.MustParseAddr(address), Nodes: []netip.Addr{self, peer}, Plan: plan(), Pools: pools}
 		expect(t, looked(t, h, f, "gateway"), "gateway/follows", Error, why)
 	}
 }

@@ -54,9 +54,9 @@ func (p Port) judge(sockets []socket, processes map[uint64]process) Finding {
 		holder, known := processes[s.inode]
 		switch {
 		case known && holder.name != p.Holder:
-			return wrong(id, about, p.Do, "%s (pid %d) has %s, which %s needs", holder.name, holder.pid, s.at, p.For)
+			return wrong(id, about, p.Do, "%s (pid %d) has %s, which is needed for %s", holder.name, holder.pid, s.at, p.For)
 		case !known:
-			return doubtful(id, about, "run it as root, which sees whose it is; then "+p.Do, "a process that cannot be seen from here has %s, which %s needs", s.at, p.For)
+			return doubtful(id, about, "run it as root, which sees whose it is; then "+p.Do, "a process that cannot be seen from here has %s, which is needed for %s", s.at, p.For)
 		}
 		finding = fine(id, about, "%s (pid %d) has it, for %s", holder.name, holder.pid, p.For)
 	}

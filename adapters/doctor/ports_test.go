@@ -43,7 +43,7 @@ func TestPortsAreFreeOrHeldByWhomTheyAreFor(t *testing.T) {
 	expect(t, all, "ports/vip", Error, mine+" (pid ")
 	expect(t, all, "ports/api-server", OK, mine+" (pid ")
 	expect(t, all, "ports/http", OK, "free")
-	expect(t, all, "ports/heartbeat", Error, "has 127.0.0.1:7947, which the tests needs")
+	expect(t, all, "ports/heartbeat", Error, "has 127.0.0.1:7947, which is needed for the tests")
 	expect(t, all, "ports/nats", OK, "free")
 	expect(t, all, "ports/udp", OK, "free")
 	if len(all) != len(f.Ports) || all[0].About != "443/tcp" {

@@ -28,7 +28,7 @@ func checkVRRP(ctx context.Context, h host, f Facts) []Finding {
 	findings := []Finding{}
 	for _, r := range said.routers {
 		findings = append(findings, front.judgeRouter(r))
-		if r.expected && !r.delivered && front.isOurs(r) {
+		if r.expected && !r.delivered && r.count > 1 && front.isOurs(r) { // one alone may be on its way
 			findings = append(findings, wrong("vrrp/firewall", r.Source.String(), "accept IP protocol 112 from the nodes that carry the VIP",
 				"its advertisements reach the interface %s, and this host's firewall drops them: Keepalived here would take the VIP as well", l.Name))
 		}
@@ -48,16 +48,13 @@ type frontEnd struct {
 	wait  time.Duration
 }
 
-// isOurs tells whether an advertisement is of the front end's virtual router. Where its router id is not known, the VIP tells.
+// isOurs tells whether an advertisement is of the front end's virtual router: by its router id, or because a node that is to carry the VIP does.
 func (f frontEnd) isOurs(r router) bool {
-	switch {
-	case f.Plan == nil:
+	if f.Plan == nil {
 		return false
-	case f.Plan.RouterID == 0:
-		_, isMember := f.Plan.Member(r.Source)
-		return isMember && slices.Contains(r.Addresses, f.Plan.VIP)
 	}
-	return r.RouterID == f.Plan.RouterID
+	_, isMember := f.Plan.Member(r.Source)
+	return r.RouterID == f.Plan.RouterID || isMember && slices.Contains(r.Addresses, f.Plan.VIP)
 }
 
 // judgeRouter looks at one that was heard.
@@ -71,12 +68,15 @@ func (f frontEnd) judgeRouter(r router) Finding {
 	hasVIP := slices.Contains(r.Addresses, f.Plan.VIP)
 	switch {
 	case f.isOurs(r) && !isMember:
-		return wrong("vrrp/router-id", about, "give this cluster another router id, or the other virtual router: no two on a segment may have the same",
+		return wrong("vrrp/router-id", about, "name it in settings.frontend.otherRouterIDs, so that this cluster gets another one, or give that virtual router another: no two on a segment may have the same",
 			"it is this cluster's, and a host uses it that carries no VIP of it: %s", text)
 	case f.isOurs(r) && !hasVIP:
 		return wrong("vrrp/addresses", about, "give all nodes that carry the VIP the same configuration", "a peer advertises other addresses than the VIP %s: %s", f.Plan.VIP, text)
 	case hasVIP && !f.isOurs(r):
 		return wrong("vrrp/vip", about, "end that virtual router, or take the VIP out of it", "another virtual router carries the control plane's VIP: %s", text)
+	case f.isOurs(r) && f.Plan.RouterID != 0 && r.RouterID != f.Plan.RouterID:
+		return doubtful("vrrp/vip", about, "end what carried the VIP before viplog, if it still runs; if the cluster remembers this router id, say so in settings.frontend.routerID",
+			"a node carries the VIP by another router id than %d, which is the cluster file's: %s", f.Plan.RouterID, text)
 	case f.isOurs(r):
 		return fine("vrrp/heard", about, "the master is heard: %s", text)
 	}
@@ -109,9 +109,12 @@ func (f frontEnd) judgeAll(said heard) []Finding {
 	about := f.Plan.VIP.String()
 	_, runs := f.keepalived()
 	switch {
-	case f.holdsVIP() && !own && (len(masters) > 0 || !runs):
+	case f.holdsVIP() && !runs:
 		return []Finding{wrong("vrrp/left-behind", about, "ip address del "+about+"/32 dev "+f.link.Name+", and see why Keepalived did not: it leaves the VIP when it is killed",
-			"the VIP is on this host, which does not advertise it (Keepalived runs here: %v; masters that are heard: %s)", runs, orNone(masters))}
+			"the VIP is on this host, and no Keepalived runs here (masters that are heard: %s)", orNone(masters))}
+	case f.holdsVIP() && !own && len(masters) > 0:
+		return []Finding{wrong("vrrp/masters", about, "let IP protocol 112 leave this host, and come in; if Keepalived here says that it is backup, ip address del "+about+"/32 dev "+f.link.Name,
+			"the VIP is on this host as well, whose Keepalived is not heard to advertise it; master is %s", strings.Join(masters, ", "))}
 	case len(masters) > 1:
 		return []Finding{wrong("vrrp/masters", about, "let IP protocol 112 pass between these hosts, in both directions (firewalls, switches)", "several are master at once, and clients change between them: %s", strings.Join(masters, ", "))}
 	case len(masters) == 1:

@@ -76,7 +76,25 @@ func TestAFirewallThatDropsAdvertisementsIsFound(t *testing.T) {
 	until(t, "both are master", func() bool { return one.Has(vip) })
 	all := looked(t, one, f, "vrrp")
 	expect(t, all, "vrrp/firewall", Error, "")
-	expect(t, all, "vrrp/left-behind", Error, "masters that are heard: 10.0.0.2") // its own are dropped as well
+	expect(t, all, "vrrp/masters", Error, "not heard to advertise it; master is 10.0.0.2") // its own are dropped as well
+}
+
+func TestAFirewallThatDropsMulticastIsFoundWhereTheGroupIsJoined(t *testing.T) {
+	_, one, two := pair(t)
+	keepalived(t, two, peer, 200)
+	until(t, "the peer is master", func() bool { return two.Has(vip) })
+	f := Facts{Self: self, Plan: plan(), Advert: advert}
+	one.Block("meta l4proto 112")
+	well(t, looked(t, one, f, "vrrp")) // nobody here is to hear it
+	one.Block()
+	keepalived(t, one, self, 100)
+	until(t, "the backup listens", func() (joined bool) {
+		one.Must(func() error { joined = thisHost().joined("eth0"); return nil })
+		return joined
+	})
+	well(t, looked(t, one, f, "vrrp"))
+	one.Block("meta l4proto 112")
+	expect(t, looked(t, one, f, "vrrp"), "vrrp/firewall", Error, "this host's firewall drops them")
 }
 
 func TestTwoMastersAreFound(t *testing.T) {
@@ -92,12 +110,19 @@ func TestTwoMastersAreFound(t *testing.T) {
 
 	all := looked(t, one, Facts{Self: self, Plan: plan(), Advert: advert}, "vrrp")
 	expect(t, all, "vrrp/heard", OK, "10.0.0.2")
-	for _, f := range all {
-		if f.ID == "vrrp/router-id" && f.Severity == Error {
-			return
-		}
-	}
-	t.Errorf("a host that is no member uses the router id: %+v", all)
+	expect(t, all, "vrrp/router-id", Error, "a host uses it that carries no VIP of it: 10.0.0.3")
+}
+
+func TestAStrangerThatCarriesTheVIPIsFound(t *testing.T) {
+	_, one, two := pair(t)
+	keepalived(t, two, peer, 200) // multicast
+	until(t, "it is master", func() bool { return two.Has(vip) })
+	p := plan()
+	p.RouterID, p.Members[1].Address = 77, gate
+	all := looked(t, one, Facts{Self: self, Plan: p, Advert: advert}, "vrrp")
+	expect(t, all, "vrrp/vip", Error, "carries the control plane's VIP")
+	p.RouterID = 51
+	expect(t, looked(t, one, Facts{Self: self, Plan: p, Advert: advert}, "vrrp"), "vrrp/router-id", Error, "10.0.0.2, VRRPv3")
 }
 
 func TestOtherVirtualRoutersOnTheSegment(t *testing.T) {
@@ -106,7 +131,7 @@ func TestOtherVirtualRoutersOnTheSegment(t *testing.T) {
 	until(t, "it is master", func() bool { return two.Has(vip) })
 	other := plan()
 	other.RouterID = 77
-	expect(t, looked(t, one, Facts{Self: self, Plan: other, Advert: advert}, "vrrp"), "vrrp/vip", Error, "carries the control plane's VIP")
+	expect(t, looked(t, one, Facts{Self: self, Plan: other, Advert: advert}, "vrrp"), "vrrp/vip", Warning, "by another router id than 77")
 
 	other.VIP = netip.MustParseAddr("10.0.0.101")
 	all := looked(t, one, Facts{Self: self, Plan: other, Advert: advert}, "vrrp")
@@ -146,7 +171,7 @@ func TestAVIPThatAKilledKeepalivedLeftIsFound(t *testing.T) {
 	_, one, two := pair(t)
 	one.Addresses("eth0", vip.String()+"/32")
 	f := Facts{Self: self, Plan: plan(), Advert: advert}
-	expect(t, looked(t, one, f, "vrrp"), "vrrp/left-behind", Error, "Keepalived runs here: false; masters that are heard: none")
+	expect(t, looked(t, one, f, "vrrp"), "vrrp/left-behind", Error, "no Keepalived runs here (masters that are heard: none)")
 	keepalived(t, two, peer, 200, self)
 	until(t, "the peer is master", func() bool { return two.Has(vip) })
 	expect(t, looked(t, one, f, "vrrp"), "vrrp/left-behind", Error, "masters that are heard: 10.0.0.2")

@@ -152,6 +152,13 @@ func addFile(facts *doctor.Facts, file *clusterfile.File) error {
 	for _, n := range file.Cluster.Nodes {
 		facts.Nodes = append(facts.Nodes, n.Address)
 	}
+	for _, pool := range file.Pools {
+		for _, text := range pool.Addresses {
+			if r, err := event.ParseRange(text); err == nil { // Parse has read it already
+				facts.Pools = append(facts.Pools, r)
+			}
+		}
+	}
 	plan, err := frontendOf(file)
 	if err == nil {
 		facts.Plan = &plan

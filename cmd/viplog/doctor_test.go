@@ -8,11 +8,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"viplog/adapters/clusterfile"
 	"viplog/adapters/doctor"
+	"viplog/core/lease"
 	"viplog/fixtures/lab"
 )
 
@@ -93,7 +95,7 @@ func TestDoctorOfAHost(t *testing.T) {
 	})
 	defer taken.Close()
 	code, out, wrong = doctored(t, h, "-f", file, "--node", "cp-1")
-	if code != 1 || wrong != "" || !strings.Contains(out, "ERROR\n  ports/vip (443/tcp): ") || !strings.Contains(out, "which HAProxy, for the control plane's VIP needs\n      to do: end that process") ||
+	if code != 1 || wrong != "" || !strings.Contains(out, "ERROR\n  ports/vip (443/tcp): ") || !strings.Contains(out, "which is needed for the control plane's VIP (HAProxy)\n      to do: end that process") ||
 		!strings.HasPrefix(out, "OK\n") || !strings.Contains(out, "\nok: ") {
 		t.Errorf("%d, %s%s", code, out, wrong)
 	}
@@ -158,6 +160,26 @@ func TestDoctorKnowsAHostByItsIdentity(t *testing.T) {
 	flags.identityGiven = true
 	if facts, err = flags.facts(); err != nil || facts.Identity == nil || facts.Identity.Problem == nil {
 		t.Errorf("%+v, %v", facts.Identity, err)
+	}
+}
+
+func TestDoctorTakesWhatTheFileSays(t *testing.T) {
+	flags := doctorFlags{file: "../../fixtures/clusters/viplog-settings.yaml", identity: t.TempDir() + "/none", node: "lb-1", probe: "10.0.0.7", monitorPort: 11010}
+	facts, err := flags.facts()
+	if err != nil || facts.Self.String() != "10.0.0.5" || facts.Cluster != "viplog-settings" || len(facts.Pools) != 2 || len(facts.Nodes) != 5 ||
+		facts.Timing != lease.Fast || facts.Probe.String() != "10.0.0.7" || facts.Plan == nil || len(facts.Subnets) == 0 {
+		t.Errorf("%+v, %v", facts, err)
+	}
+	var ports []string
+	for _, p := range facts.Ports {
+		ports = append(ports, p.ID)
+	}
+	if got := strings.Join(ports, " "); got != "vip monitor heartbeat http" { // no controller, and no API server
+		t.Error(got)
+	}
+	names := flags.nodeNames()
+	if !slices.Contains(names, "lb-2") || !slices.Contains(names, "10.0.0.2") {
+		t.Errorf("%q", names)
 	}
 }
 

@@ -66,7 +66,7 @@ func frontendPorts(facts doctor.Facts, monitor uint16) (ports []doctor.Port) {
 	if _, carries := facts.Plan.Member(facts.Self); carries {
 		ports = append(ports,
 			doctor.Port{
-				ID: "vip", Network: "tcp", At: netip.AddrPortFrom(netip.IPv6Unspecified(), facts.Plan.Port), Holder: processHAProxy, For: "HAProxy, for the control plane's VIP",
+				ID: "vip", Network: "tcp", At: netip.AddrPortFrom(netip.IPv6Unspecified(), facts.Plan.Port), Holder: processHAProxy, For: "the control plane's VIP (HAProxy)",
 				Do: "end that process, or choose another controlPlaneLBPort; an API server belongs to port 6444 here",
 			},
 			doctor.Port{
