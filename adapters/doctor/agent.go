@@ -32,7 +32,8 @@ func checkCapabilities(_ context.Context, h host, _ Facts) []Finding {
 	const do = "run this as the agent runs; give the agent it by AmbientCapabilities= of its unit or capabilities.add of its pod"
 	raw := fine("capabilities/net-raw", "", "CAP_NET_RAW is there: ARP and neighbour discovery can be answered")
 	if !h.may(unix.CAP_NET_RAW) {
-		raw = wrong("capabilities/net-raw", "", do, "CAP_NET_RAW is missing: nothing can be answered or announced, and the checks of VRRP and the gateway are skipped")
+		raw = wrong("capabilities/net-raw", "", do,
+			"CAP_NET_RAW is missing: nothing can be answered or announced, and the checks of VRRP and the gateway are skipped")
 	}
 	admin := fine("capabilities/net-admin", "", "CAP_NET_ADMIN is there: sockets get the buffers that they ask for")
 	if !h.may(unix.CAP_NET_ADMIN) {
@@ -47,13 +48,15 @@ var announcers = map[string]string{
 	"speaker": "MetalLB's speaker", "kube-vip": "kube-vip", "openelb-speaker": "OpenELB", "lbnodeagent": "PureLB",
 }
 
-// checkAgent looks who announces addresses here: viplog's node, one of another cluster, other products. It takes no lock, so that an agent that starts
-// meanwhile finds it free.
+// checkAgent looks who announces addresses here: viplog's node, one of another cluster, other products. It takes no lock, so that an agent that
+// starts meanwhile finds it free.
 func checkAgent(_ context.Context, h host, f Facts) []Finding {
 	findings := []Finding{h.judgeNodes(f), h.judgeLock(f)}
 	for _, p := range h.neighbours() {
 		if what, is := announcers[p.name]; is {
-			findings = append(findings, doubtful("agent/others", fmt.Sprintf("pid %d", p.pid), "stop it before viplog gets the same addresses (docs/operations.md)", "%s runs here: two that answer for an address make its clients change between them", what))
+			findings = append(findings, doubtful("agent/others", fmt.Sprintf("pid %d", p.pid),
+				"stop it before viplog gets the same addresses (docs/operations.md)",
+				"%s runs here: two that answer for an address make its clients change between them", what))
 		}
 	}
 	return findings
@@ -81,7 +84,8 @@ func (h host) judgeNodes(f Facts) Finding {
 	}
 	switch {
 	case len(others) > 0:
-		return doubtful(id, "", "see that their pools, and the VRRP router ids, have nothing in common; or run one of them elsewhere", "a node of another cluster answers here (%s)", strings.Join(others, ", "))
+		return doubtful(id, "", "see that their pools, and the VRRP router ids, have nothing in common; or run one of them elsewhere",
+			"a node of another cluster answers here (%s)", strings.Join(others, ", "))
 	case own:
 		return fine(id, "", "viplog's node answers here")
 	}
@@ -129,11 +133,13 @@ func checkIdentity(_ context.Context, h host, f Facts) []Finding {
 	const id = "identity/folder"
 	switch i := f.Identity; {
 	case i == nil:
-		return []Finding{skipped(id, "", "make it with viplog init, copy it here, and name it with --identity", "no folder of keys and certificates was named or found")}
+		return []Finding{skipped(id, "", "make it with viplog init, copy it here, and name it with --identity",
+			"no folder of keys and certificates was named or found")}
 	case i.Problem != nil:
 		return []Finding{wrong(id, i.Folder, "copy the host's folder anew from where viplog init wrote it", "%v", i.Problem)}
 	case i.Expires.Sub(h.now()) < renewBefore:
-		return []Finding{doubtful(id, i.Folder, "run viplog init again, and copy the folder here", "its certificate ends at %s: then no process of this host is let in", i.Expires.UTC().Format(time.RFC3339))}
+		return []Finding{doubtful(id, i.Folder, "run viplog init again, and copy the folder here",
+			"its certificate ends at %s: then no process of this host is let in", i.Expires.UTC().Format(time.RFC3339))}
 	default:
 		return []Finding{fine(id, i.Folder, "it can be read, and its certificate holds until %s", i.Expires.UTC().Format(time.RFC3339))}
 	}

@@ -22,7 +22,8 @@ func checkClock(_ context.Context, h host, _ Facts) []Finding {
 	case err != nil:
 		return []Finding{skipped(id, "", "", "the kernel does not say: %v", err)}
 	case state == unix.TIME_ERROR || t.Status&unix.STA_UNSYNC != 0:
-		return []Finding{doubtful(id, "", do, "nobody keeps the clock right: certificates may seem to have ended or not to have begun, and logs do not compare; leases are not touched by it")}
+		return []Finding{doubtful(id, "", do,
+			"nobody keeps the clock right: certificates may seem to have ended or not to have begun, and logs do not compare; leases are not touched by it")}
 	case within > leastExact:
 		return []Finding{doubtful(id, "", do, "the clock may be wrong by %s", within)}
 	}

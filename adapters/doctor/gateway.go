@@ -64,7 +64,8 @@ func judgeAnswers(gateway netip.Addr, l link, macs []mac) Finding {
 	for _, m := range macs {
 		texts = append(texts, m.String())
 	}
-	return doubtful(id, gateway.String(), "find out which of them is the gateway, and take the address from the other", "several answer for it: %s", strings.Join(texts, ", "))
+	return doubtful(id, gateway.String(), "find out which of them is the gateway, and take the address from the other",
+		"several answer for it: %s", strings.Join(texts, ", "))
 }
 
 // ask asks who has an address until somebody answers, and gives all who do.

@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"os/exec"
@@ -105,6 +106,20 @@ func TestWhatCannotBeToldOfAGatewayIsSkipped(t *testing.T) {
 			return command.Run()
 		})
 		expect(t, looked(t, h, Facts{Self: self, Probe: spare}, "gateway"), "gateway/follows", Skipped, "nothing came to either")
+	})
+}
+
+func TestATrialThatIsInterruptedConcludesNothing(t *testing.T) {
+	_, h, gateway := routed(t)
+	fix(gateway, h.MAC("eth0"))
+	h.Must(func() error {
+		system := thisHost()
+		system.askEach = 300 * time.Millisecond
+		ctx, cancel := context.WithTimeout(t.Context(), 6*system.askEach) // it has found nobody who has the address, and moves it
+		defer cancel()
+		f := Facts{Self: self, Probe: spare}
+		expect(t, checkGateway(ctx, system, f.withDefaults()), "gateway/follows", Skipped, "interrupted")
+		return nil
 	})
 }
 

@@ -17,10 +17,12 @@ func checkInterface(_ context.Context, _ host, f Facts) []Finding {
 	l, found := holderOf(all, f.Self)
 	switch {
 	case !found:
-		return []Finding{wrong("interface/address", f.Self.String(), "give the address to the interface on the cluster's network, or name another node with --node",
+		return []Finding{wrong("interface/address", f.Self.String(),
+			"give the address to the interface on the cluster's network, or name another node with --node",
 			"no interface has the node's address")}
 	case f.Interface != "" && l.Name != f.Interface:
-		return []Finding{wrong("interface/address", f.Interface, "name that interface, or move the address", "%s is on %s, not on %s", f.Self, l.Name, f.Interface)}
+		return []Finding{wrong("interface/address", f.Interface, "name that interface, or move the address",
+			"%s is on %s, not on %s", f.Self, l.Name, f.Interface)}
 	}
 	findings := []Finding{fine("interface/address", l.Name, "it has the node's address %s", f.Self)}
 	if f.Plan != nil {
@@ -47,7 +49,8 @@ func (f Facts) judgeSubnet(l link) Finding {
 	}
 	prefix, _ := l.has(f.Self)
 	if !prefix.Masked().Contains(vip) {
-		return doubtful(id, l.Name, "declare the segment's subnet in Settings.subnets, or put the VIP into the node's", "the VIP %s is not in %s, the subnet of the node's address", vip, prefix.Masked())
+		return doubtful(id, l.Name, "declare the segment's subnet in Settings.subnets, or put the VIP into the node's",
+			"the VIP %s is not in %s, the subnet of the node's address", vip, prefix.Masked())
 	}
 	return fine(id, l.Name, "the VIP %s is in %s, the subnet of the node's address", vip, prefix.Masked())
 }

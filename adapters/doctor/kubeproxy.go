@@ -33,7 +33,8 @@ func checkKubeProxy(ctx context.Context, h host, f Facts) []Finding {
 	i := slices.IndexFunc(links, func(l link) bool { return l.Name == ipvsLink })
 	switch {
 	case i < 0 && mode == "":
-		return []Finding{skipped("kube-proxy/mode", "", "", "no kube-proxy answers at %s, and there is no %s: it does not run here yet, or something else takes its place", proxyModeAt, ipvsLink)}
+		return []Finding{skipped("kube-proxy/mode", "", "",
+			"no kube-proxy answers at %s, and there is no %s: it does not run here yet, or something else takes its place", proxyModeAt, ipvsLink)}
 	case i < 0 && mode != "ipvs":
 		return []Finding{fine("kube-proxy/mode", "", "its mode is %s, in which no node answers for a Service's address by itself", mode)}
 	case i < 0:
@@ -54,7 +55,8 @@ func (h host) judgeStrictARP(l link) Finding {
 	case ignore == 0:
 		return wrong(id, l.Name, strictARP, "arp_ignore is 0: this host answers for every address on %s, whoever holds it", ipvsLink)
 	case announce < 2:
-		return doubtful(id, l.Name, strictARP, "arp_announce is %d, not 2: this host may ask for others with a Service's address as its own, and so draw that to itself", announce)
+		return doubtful(id, l.Name, strictARP,
+			"arp_announce is %d, not 2: this host may ask for others with a Service's address as its own, and so draw that to itself", announce)
 	}
 	return fine(id, l.Name, "arp_ignore is %d and arp_announce %d: only who holds an address answers for it", ignore, announce)
 }

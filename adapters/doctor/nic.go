@@ -33,9 +33,11 @@ func judgeLink(l link, all []link) Finding {
 	case l.RawFlags&unix.IFF_LOWER_UP == 0 || l.Flags&net.FlagRunning == 0:
 		return wrong(id, l.Name, "look at the cable and the switch's port", "it has no carrier")
 	case l.RawFlags&unix.IFF_NOARP != 0 || len(l.HardwareAddr) != 6:
-		return wrong(id, l.Name, "give the node's address to an Ethernet interface", "it does not speak ARP, so no neighbour can be told of an address (%s)", l.kind)
+		return wrong(id, l.Name, "give the node's address to an Ethernet interface",
+			"it does not speak ARP, so no neighbour can be told of an address (%s)", l.kind)
 	case l.MasterIndex != 0 && isPort(all, l.MasterIndex):
-		return wrong(id, l.Name, "give the node's address to "+nameOf(all, l.MasterIndex), "it is part of %s, which gets its frames", nameOf(all, l.MasterIndex))
+		return wrong(id, l.Name, "give the node's address to "+nameOf(all, l.MasterIndex),
+			"it is part of %s, which gets its frames", nameOf(all, l.MasterIndex))
 	case l.kind == "ipvlan" || l.kind == "ipvtap":
 		return wrong(id, l.Name, "use the interface below, or a macvlan", "it is an ipvlan: what is not its own address never reaches it")
 	}
@@ -79,7 +81,8 @@ func (h host) judgeSpeed(l link) Finding {
 	case err != nil || speed <= 0:
 		return skipped(id, l.Name, "", "the driver does not say how fast it is")
 	case duplex == "half":
-		return doubtful(id, l.Name, "let both the card and the switch's port negotiate", "%d Mbit/s, half duplex: frames collide, and heartbeats are lost under load", speed)
+		return doubtful(id, l.Name, "let both the card and the switch's port negotiate",
+			"%d Mbit/s, half duplex: frames collide, and heartbeats are lost under load", speed)
 	case speed < 100:
 		return doubtful(id, l.Name, "look at the cable: a broken pair makes a gigabit link a slow one", "%d Mbit/s", speed)
 	}
@@ -108,7 +111,8 @@ func (h host) judgeNetwork(l link) Finding {
 	machine := strings.TrimSpace(line(dmi, "sys_vendor") + " " + line(dmi, "product_name"))
 	for _, c := range clouds {
 		if strings.Contains(machine, c.mark) {
-			return doubtful(id, l.Name, c.do, "the machine is a %q: such networks drop what is sent from or to an address that the port was not given", machine)
+			return doubtful(id, l.Name, c.do,
+				"the machine is a %q: such networks drop what is sent from or to an address that the port was not given", machine)
 		}
 	}
 	if machine == "Microsoft Corporation Virtual Machine" && line(dmi, "chassis_asset_tag") == azureTag {

@@ -11,7 +11,8 @@ import (
 // checkPorts tells of each port that is needed whether it is free, or who has it.
 func checkPorts(_ context.Context, h host, f Facts) (all []Finding) {
 	if len(f.Ports) == 0 {
-		return []Finding{skipped("ports/unknown", "", "name the cluster's file (-f) or the host's identity (--identity)", "which ports are needed is not known")}
+		return []Finding{skipped("ports/unknown", "", "name the cluster's file (-f) or the host's identity (--identity)",
+			"which ports are needed is not known")}
 	}
 	held := map[string][]socket{}
 	inodes := map[uint64]bool{}
@@ -56,7 +57,8 @@ func (p Port) judge(sockets []socket, processes map[uint64]process) Finding {
 		case known && holder.name != p.Holder:
 			return wrong(id, about, p.Do, "%s (pid %d) has %s, which is needed for %s", holder.name, holder.pid, s.at, p.For)
 		case !known:
-			return doubtful(id, about, "run it as root, which sees whose it is; then "+p.Do, "a process that cannot be seen from here has %s, which is needed for %s", s.at, p.For)
+			return doubtful(id, about, "run it as root, which sees whose it is; then "+p.Do,
+				"a process that cannot be seen from here has %s, which is needed for %s", s.at, p.For)
 		}
 		finding = fine(id, about, "%s (pid %d) has it, for %s", holder.name, holder.pid, p.For)
 	}

@@ -39,7 +39,9 @@ func (h host) judgeLimit() Finding {
 	quota, period, limited := h.quota()
 	switch {
 	case limited && quota < period:
-		return doubtful(id, "", "take the CPU limit off the agent, or raise it to a whole CPU", "its control group may use %.2f of a CPU, and stands still for up to %s when it has", float64(quota)/float64(period), time.Duration(period)*time.Microsecond)
+		return doubtful(id, "", "take the CPU limit off the agent, or raise it to a whole CPU",
+			"its control group may use %.2f of a CPU, and stands still for up to %s when it has", float64(quota)/float64(period),
+			time.Duration(period)*time.Microsecond)
 	case cpus == 1:
 		return doubtful(id, "", "give the host two", "there is one CPU: whatever else is busy makes the agent late")
 	case limited:
@@ -48,8 +50,8 @@ func (h host) judgeLimit() Finding {
 	return fine(id, "", "%d CPUs, without a limit on its control group", cpus)
 }
 
-// quota reads the control group's limit in microseconds: cpu.max of version 2 (cgroup-v2.rst), else that of version 1. A group has that of all above it too;
-// the least counts.
+// quota reads the control group's limit in microseconds: cpu.max of version 2 (cgroup-v2.rst), else that of version 1. A group has those of all
+// above it too; the least counts.
 func (h host) quota() (quota, period int64, limited bool) {
 	take := func(q, p string) {
 		a, errA := strconv.ParseInt(q, 10, 64)
@@ -90,7 +92,8 @@ func (h host) quota() (quota, period int64, limited bool) {
 func (h host) judgeSwap() Finding {
 	const id = "scheduling/swap"
 	if areas := strings.Count(line(h.proc, "swaps"), "\n"); areas > 0 { // after its head
-		return doubtful(id, "", "swapoff -a, as the kubelet wants it too; or MemorySwapMax=0 for the agent's unit", "%d swap areas are in use: an agent that was swapped out waits for a disk", areas)
+		return doubtful(id, "", "swapoff -a, as the kubelet wants it too; or MemorySwapMax=0 for the agent's unit",
+			"%d swap areas are in use: an agent that was swapped out waits for a disk", areas)
 	}
 	return fine(id, "", "no memory is swapped out")
 }
@@ -103,7 +106,8 @@ const (
 // judgeLateness sleeps until each tick for a second, and holds the latest awakening against the heartbeat. It runs at this process' priority: the
 // agent, which raises its own, is no later.
 func (h host) judgeLateness(ctx context.Context, f Facts) Finding {
-	const id, do = "scheduling/lateness", "find out what keeps the CPUs busy (or takes them: steal in /proc/stat of a virtual machine), reserve some, or choose a slower profile"
+	const id, do = "scheduling/lateness",
+		"find out what keeps the CPUs busy (or takes them: steal in /proc/stat of a virtual machine), reserve some, or choose a slower profile"
 	late := h.lateness(ctx)
 	if len(late) == 0 {
 		return skipped(id, "", "run it again", "it was interrupted")
@@ -112,7 +116,9 @@ func (h host) judgeLateness(ctx context.Context, f Facts) Finding {
 	t := f.Timing
 	switch {
 	case most >= t.Lease-t.Heartbeat:
-		return wrong(id, "", do, "timers are up to %s late (median %s): a node whose heartbeat, each %s, is so late loses its lease of %s", shown(most), shown(median), t.Heartbeat, t.Lease)
+		return wrong(id, "", do,
+			"timers are up to %s late (median %s): a node whose heartbeat, each %s, is so late loses its lease of %s",
+			shown(most), shown(median), t.Heartbeat, t.Lease)
 	case most >= t.Heartbeat/2:
 		return doubtful(id, "", do, "timers are up to %s late (median %s), with a heartbeat each %s", shown(most), shown(median), t.Heartbeat)
 	}

@@ -19,7 +19,8 @@ func checkSysctls(_ context.Context, h host, f Facts) []Finding {
 	}
 	findings := slices.Concat(h.judgeARP(l), h.judgeForwarding(l), h.judgeReversePath(l, all, f), h.judgeIPv6(l, f))
 	if len(findings) == 0 {
-		return []Finding{fine("sysctls/interface", l.Name, "nothing is set that would break something (arp_ignore, drop_gratuitous_arp, forwarding, rp_filter, disable_ipv6, accept_ra)")}
+		return []Finding{fine("sysctls/interface", l.Name,
+			"nothing is set that would break something (arp_ignore, drop_gratuitous_arp, forwarding, rp_filter, disable_ipv6, accept_ra)")}
 	}
 	return findings
 }
@@ -70,7 +71,8 @@ func (h host) judgeReversePath(l link, all []link, f Facts) []Finding {
 		return nil
 	}
 	return []Finding{doubtful("sysctls/rp-filter", l.Name, set("net.ipv4.conf."+dotted(l.Name)+".rp_filter", "2")+" (the greater of it and all counts)",
-		"rp_filter is strict, and the host has several networks (%s): clients whose way back is another interface are dropped", strings.Join(networks, ", "))}
+		"rp_filter is strict, and the host has several networks (%s): clients whose way back is another interface are dropped",
+		strings.Join(networks, ", "))}
 }
 
 // judgeIPv6 looks at IPv6 where the cluster has such addresses.
@@ -81,7 +83,8 @@ func (h host) judgeIPv6(l link, f Facts) (all []Finding) {
 	conf := "net/ipv6/conf/" + l.Name + "/"
 	disabled, known := h.sysctl(conf + "disable_ipv6")
 	if !known || disabled != 0 {
-		return []Finding{wrong("sysctls/disable-ipv6", l.Name, set("net.ipv6.conf."+dotted(l.Name)+".disable_ipv6", "0")+"; the kernel must not be started with ipv6.disable=1",
+		return []Finding{wrong("sysctls/disable-ipv6", l.Name,
+			set("net.ipv6.conf."+dotted(l.Name)+".disable_ipv6", "0")+"; the kernel must not be started with ipv6.disable=1",
 			"IPv6 is switched off, and the cluster has a subnet of it")}
 	}
 	forwards, _ := h.sysctl("net/ipv6/conf/all/forwarding")

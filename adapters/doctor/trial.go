@@ -66,7 +66,8 @@ func (t *trial) judge(ctx context.Context) Finding {
 	case err != nil:
 		return skipped(id, about, "look at the interface", "%v", err)
 	case !first.replied:
-		return skipped(id, about, "let the gateway answer echo requests from its own subnet for a while; or look up "+t.address.String()+" in its ARP table after each of two `arping -U` from two hosts",
+		return skipped(id, about, "let the gateway answer echo requests from its own subnet for a while; or look up "+t.address.String()+
+			" in its ARP table after `arping -U` from one host, and then from another",
 			"it answers no echo request from %s, so that nothing is seen of where it would send", t.address)
 	case first.to != t.me:
 		return t.deaf(first.to, t.me)
@@ -76,26 +77,31 @@ func (t *trial) judge(ctx context.Context) Finding {
 	switch {
 	case err != nil:
 		return skipped(id, about, "look at the interface", "%v", err)
-	case ctx.Err() != nil && !then.replied:
+	case ctx.Err() != nil && then.to != t.second:
 		return skipped(id, about, "run it again", "it was interrupted")
 	case then.replied && then.to == t.second && announced == 1:
 		return fine(id, about, "it follows: %s was moved from %s to %s by gratuitous ARP, and the next packet came there", t.address, t.me, t.second)
 	case then.replied && then.to == t.second:
-		return doubtful(id, about, "look whether it, or a switch, limits ARP: a take-over is felt for as long as it ignores announcements", "it follows only the %d. announcement of %s, a second after the one before", announced, t.address)
+		return doubtful(id, about, "look whether it, or a switch, limits ARP: a take-over is felt for as long as it ignores announcements",
+			"it follows only the %d. announcement of %s, a second after the one before", announced, t.address)
 	case then.replied:
 		return t.deaf(then.to, t.second)
 	case then.asked:
-		return doubtful(id, about, "let it accept gratuitous ARP (RFC 5944 section 4.6)", "it asks for %s after it has moved, rather than take the announcement: a take-over is felt until it asks", t.address)
+		return doubtful(id, about, "let it accept gratuitous ARP (RFC 5944 section 4.6)",
+			"it asks for %s after it has moved, rather than take the announcement: a take-over is felt until it asks", t.address)
 	}
-	return skipped(id, about, "where a switch, a hypervisor or the card lets only one MAC pass, look up "+t.address.String()+" in the gateway's ARP table after `arping -U` from another host",
-		"after the move to a second MAC (%s) nothing came to either: frames of a second MAC seem not to pass, so that it cannot be told whether the gateway follows", t.second)
+	return skipped(id, about, "where a switch, a hypervisor or the card lets only one MAC pass, look up "+t.address.String()+
+		" in the gateway's ARP table after `arping -U` from another host",
+		"after the move to a second MAC (%s) nothing came to either: frames of a second MAC seem not to pass, so that it cannot be told whether the "+
+			"gateway follows", t.second)
 }
 
 // deaf is the finding of a gateway that sends to where an address was.
 func (t *trial) deaf(still, moved mac) Finding {
 	return wrong("gateway/follows", t.gateway.address.String(),
 		"let the gateway accept gratuitous ARP, and take static entries, IP-MAC binding and ARP inspection off the addresses of pools and the VIP",
-		"it does not listen to gratuitous ARP: %s was moved to %s by %d announcements, and it still sends to %s. After a take-over clients behind it are cut off until its entry ends, often after 20 minutes or 4 hours",
+		"it does not listen to gratuitous ARP: %s was moved to %s by %d announcements, and it still sends to %s. After a take-over clients behind it are "+
+			"cut off until its entry ends, often after 20 minutes or 4 hours",
 		t.address, moved, rounds, still)
 }
 

@@ -34,7 +34,8 @@ func checkVRRP(ctx context.Context, h host, f Facts) []Finding {
 		}
 	}
 	if said.broken > 0 {
-		findings = append(findings, doubtful("vrrp/broken", l.Name, "look for their sender: tcpdump -i "+l.Name+" -vv ip proto 112", "%d advertisements are broken (version, checksum or length)", said.broken))
+		findings = append(findings, doubtful("vrrp/broken", l.Name, "look for their sender: tcpdump -i "+l.Name+" -vv ip proto 112",
+			"%d advertisements are broken (version, checksum or length)", said.broken))
 	}
 	return append(findings, front.judgeAll(said)...)
 }
@@ -68,14 +69,19 @@ func (f frontEnd) judgeRouter(r router) Finding {
 	hasVIP := slices.Contains(r.Addresses, f.Plan.VIP)
 	switch {
 	case f.isOurs(r) && !isMember:
-		return wrong("vrrp/router-id", about, "name it in settings.frontend.otherRouterIDs, so that this cluster gets another one, or give that virtual router another: no two on a segment may have the same",
+		return wrong("vrrp/router-id", about,
+			"name it in settings.frontend.otherRouterIDs, so that this cluster gets another one, or give that virtual router another: no two on a segment "+
+				"may have the same",
 			"it is this cluster's, and a host uses it that carries no VIP of it: %s", text)
 	case f.isOurs(r) && !hasVIP:
-		return wrong("vrrp/addresses", about, "give all nodes that carry the VIP the same configuration", "a peer advertises other addresses than the VIP %s: %s", f.Plan.VIP, text)
+		return wrong("vrrp/addresses", about, "give all nodes that carry the VIP the same configuration",
+			"a peer advertises other addresses than the VIP %s: %s", f.Plan.VIP, text)
 	case hasVIP && !f.isOurs(r):
-		return wrong("vrrp/vip", about, "end that virtual router, or take the VIP out of it", "another virtual router carries the control plane's VIP: %s", text)
+		return wrong("vrrp/vip", about, "end that virtual router, or take the VIP out of it",
+			"another virtual router carries the control plane's VIP: %s", text)
 	case f.isOurs(r) && f.Plan.RouterID != 0 && r.RouterID != f.Plan.RouterID:
-		return doubtful("vrrp/vip", about, "end what carried the VIP before viplog, if it still runs; if the cluster remembers this router id, say so in settings.frontend.routerID",
+		return doubtful("vrrp/vip", about,
+			"end what carried the VIP before viplog, if it still runs; if the cluster remembers this router id, say so in settings.frontend.routerID",
 			"a node carries the VIP by another router id than %d, which is the cluster file's: %s", f.Plan.RouterID, text)
 	case f.isOurs(r):
 		return fine("vrrp/heard", about, "the master is heard: %s", text)
@@ -95,7 +101,8 @@ func describe(r router) string {
 func (f frontEnd) judgeAll(said heard) []Finding {
 	const id = "vrrp/master"
 	if f.Plan == nil {
-		return []Finding{skipped(id, f.link.Name, "name the cluster's file (-f)", "whose router id and VIP are the cluster's is not known; %d virtual routers were heard in %s", len(said.routers), f.wait)}
+		return []Finding{skipped(id, f.link.Name, "name the cluster's file (-f)",
+			"whose router id and VIP are the cluster's is not known; %d virtual routers were heard in %s", len(said.routers), f.wait)}
 	}
 	var masters []string
 	own := false
@@ -110,13 +117,16 @@ func (f frontEnd) judgeAll(said heard) []Finding {
 	_, runs := f.keepalived()
 	switch {
 	case f.holdsVIP() && !runs:
-		return []Finding{wrong("vrrp/left-behind", about, "ip address del "+about+"/32 dev "+f.link.Name+", and see why Keepalived did not: it leaves the VIP when it is killed",
+		return []Finding{wrong("vrrp/left-behind", about,
+			"ip address del "+about+"/32 dev "+f.link.Name+", and see why Keepalived did not: it leaves the VIP when it is killed",
 			"the VIP is on this host, and no Keepalived runs here (masters that are heard: %s)", orNone(masters))}
 	case f.holdsVIP() && !own && len(masters) > 0:
-		return []Finding{wrong("vrrp/masters", about, "let IP protocol 112 leave this host, and come in; if Keepalived here says that it is backup, ip address del "+about+"/32 dev "+f.link.Name,
+		return []Finding{wrong("vrrp/masters", about,
+			"let IP protocol 112 leave this host, and come in; if Keepalived here says that it is backup, ip address del "+about+"/32 dev "+f.link.Name,
 			"the VIP is on this host as well, whose Keepalived is not heard to advertise it; master is %s", strings.Join(masters, ", "))}
 	case len(masters) > 1:
-		return []Finding{wrong("vrrp/masters", about, "let IP protocol 112 pass between these hosts, in both directions (firewalls, switches)", "several are master at once, and clients change between them: %s", strings.Join(masters, ", "))}
+		return []Finding{wrong("vrrp/masters", about, "let IP protocol 112 pass between these hosts, in both directions (firewalls, switches)",
+			"several are master at once, and clients change between them: %s", strings.Join(masters, ", "))}
 	case len(masters) == 1:
 		return []Finding{fine(id, about, "one master: %s", masters[0])}
 	}
@@ -142,7 +152,8 @@ func (f frontEnd) judgeSilence() Finding {
 		return wrong("vrrp/silence", about, "let IP protocol 112 pass from node to node (firewalls, switches), and see that they are in one VLAN",
 			"%s, and no advertisement was heard in %s, in which each backup becomes master too", why, f.wait)
 	}
-	return skipped(id, about, "run it again when the front end runs", "no advertisement was heard in %s, and no front end is seen: Keepalived does not run here", f.wait)
+	return skipped(id, about, "run it again when the front end runs",
+		"no advertisement was heard in %s, and no front end is seen: Keepalived does not run here", f.wait)
 }
 
 // keepalived is the process here, if there is one.

@@ -109,8 +109,8 @@ func (a *heard) deliver(behind net.PacketConn) {
 	}
 }
 
-// joined tells whether the host is a member of 224.0.0.18 on an interface, as Keepalived makes it. /proc/net/igmp has lines of interfaces, and under each
-// its groups in the machine's byte order.
+// joined tells whether the host is a member of 224.0.0.18 on an interface, as Keepalived makes it. /proc/net/igmp has lines of interfaces, and
+// under each its groups in the machine's byte order.
 func (h host) joined(name string) bool {
 	inside := false
 	for row := range strings.Lines(line(h.proc, "thread-self/net/igmp")) {

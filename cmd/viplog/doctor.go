@@ -38,8 +38,8 @@ func newDoctor(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say whether this host can carry addresses and the control plane's VIP, and what to do where it cannot",
-		Long: "Looks at the host that it runs on: ports, kernel settings, the interface and its card, kube-proxy's mode, the clock, how late timers are, what\n" +
-			"the process may do, who else announces addresses, VRRP, and the gateway. It may run before viplog does, and while it does. The cluster's\n" +
+		Long: "Looks at the host that it runs on: ports, kernel settings, the interface and its card, kube-proxy's mode, the clock, how late timers\n" +
+			"are, what the process may do, who else announces addresses, VRRP, and the gateway. It may run before viplog does, and while it does. The cluster's\n" +
 			"file (-f) tells it of the control plane's VIP; the host's identity who the host is. What it cannot see it skips, and says why.\n\n" +
 			"It changes nothing, and sends nothing but three ARP requests for the gateway. With --probe-address, a spare address of the subnet that\n" +
 			"is in no pool, it makes sure that nobody has it, announces it at this host's MAC and then at another one, and sees by the answers to its\n" +
@@ -60,7 +60,9 @@ func newDoctor(std streams) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVarP(&flags.file, "file", "f", "", "the cluster file")
 	f.StringVar(&flags.identity, "identity", "/etc/viplog", "the host's folder, as `viplog init` made it, if it is there")
-	f.StringVar(&flags.node, "node", "", "the node that this host is: its address, its name, or as cp-1 or lb-1 in the order of the file (default: the identity's, else by the host's addresses)")
+	f.StringVar(&flags.node, "node", "",
+		"the node that this host is: its address, its name, or as cp-1 or lb-1 in the order of the file (default: the identity's, else by the host's "+
+			"addresses)")
 	f.StringVar(&flags.probe, "probe-address", "", "a spare IPv4 address of the subnet, to see whether the gateway follows gratuitous ARP")
 	f.StringVar(&flags.iface, "interface", "", "the interface to look at (default: the one that has the node's address)")
 	f.StringVar(&flags.data, "data", "/var/lib/viplog", "the agent's folder for what the host must not forget")
@@ -169,7 +171,8 @@ func addFile(facts *doctor.Facts, file *clusterfile.File) error {
 	return err
 }
 
-// frontendOf is the front end that a cluster's file alone gives. A cluster that runs may remember another router id: the settings then say so, or should.
+// frontendOf is the front end that a cluster's file alone gives. A cluster that runs may remember another router id: the settings then say so, or
+// should.
 func frontendOf(file *clusterfile.File) (frontend.Plan, error) {
 	s := ledger.New(file.Cluster.Name)
 	s.Apply(event.RulesAdopted{Rules: ledger.RulesKnown}, 1, 0)

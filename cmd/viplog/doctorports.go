@@ -45,8 +45,14 @@ func (f doctorFlags) ports(facts doctor.Facts, file *clusterfile.File, who *iden
 	})
 	if nats.IsValid() {
 		ports = append(ports,
-			doctor.Port{ID: "nats", Network: "tcp", At: nats, Holder: processViplog, For: "the log's clients", Do: "end that process, or choose another port: viplog init --nats-port"},
-			doctor.Port{ID: "nats-routes", Network: "tcp", At: routes, Holder: processViplog, For: "the log's servers", Do: "end that process, or choose another port: viplog init --routes-port"})
+			doctor.Port{
+				ID: "nats", Network: "tcp", At: nats, Holder: processViplog, For: "the log's clients",
+				Do: "end that process, or choose another port: viplog init --nats-port",
+			},
+			doctor.Port{
+				ID: "nats-routes", Network: "tcp", At: routes, Holder: processViplog, For: "the log's servers",
+				Do: "end that process, or choose another port: viplog init --routes-port",
+			})
 	}
 	return append(ports, doctor.Port{
 		ID: "http", Network: "tcp", At: netip.AddrPortFrom(any4, httpPort), Holder: processViplog, For: "viplog's metrics", Do: "end that process",
@@ -66,18 +72,21 @@ func frontendPorts(facts doctor.Facts, monitor uint16) (ports []doctor.Port) {
 	if _, carries := facts.Plan.Member(facts.Self); carries {
 		ports = append(ports,
 			doctor.Port{
-				ID: "vip", Network: "tcp", At: netip.AddrPortFrom(netip.IPv6Unspecified(), facts.Plan.Port), Holder: processHAProxy, For: "the control plane's VIP (HAProxy)",
-				Do: "end that process, or choose another controlPlaneLBPort; an API server belongs to port 6444 here",
+				ID: "vip", Network: "tcp", At: netip.AddrPortFrom(netip.IPv6Unspecified(), facts.Plan.Port), Holder: processHAProxy,
+				For: "the control plane's VIP (HAProxy)",
+				Do:  "end that process, or choose another controlPlaneLBPort; an API server belongs to port 6444 here",
 			},
 			doctor.Port{
-				ID: "monitor", Network: "tcp", At: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), monitor), Holder: processHAProxy, For: "HAProxy's health",
-				Do: "end that process, or choose another --monitor-port",
+				ID: "monitor", Network: "tcp", At: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), monitor), Holder: processHAProxy,
+				For: "HAProxy's health",
+				Do:  "end that process, or choose another --monitor-port",
 			})
 	}
 	if slices.Contains(facts.Plan.Backends, facts.Self) {
 		ports = append(ports, doctor.Port{
-			ID: "api-server", Network: "tcp", At: netip.AddrPortFrom(netip.IPv6Unspecified(), frontend.BackendPort), Holder: processAPIServer, For: "the API server behind the VIP",
-			Do: "end that process: the API server has to listen there",
+			ID: "api-server", Network: "tcp", At: netip.AddrPortFrom(netip.IPv6Unspecified(), frontend.BackendPort), Holder: processAPIServer,
+			For: "the API server behind the VIP",
+			Do:  "end that process: the API server has to listen there",
 		})
 	}
 	return ports
