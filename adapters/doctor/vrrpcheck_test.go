@@ -3,8 +3,11 @@
 package doctor
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,6 +143,89 @@ func TestOtherVirtualRoutersOnTheSegment(t *testing.T) {
 
 	other.RouterID = 51
 	expect(t, looked(t, one, Facts{Self: self, Plan: other, Advert: advert}, "vrrp"), "vrrp/addresses", Error, "other addresses than the VIP 10.0.0.101")
+}
+
+// advertising sends advertisements from a host, each 20 ms, by what say gives for the time since it began.
+func advertising(t *testing.T, h *lab.Host, say func(since time.Duration) []byte) {
+	t.Helper()
+	var w *wire
+	h.Must(func() error {
+		all, err := readLinks()
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(l link) bool { return l.Name == "eth0" })
+		w, err = thisHost().openWire(all[i], vrrpFilter())
+		return err
+	})
+	began, ended := time.Now(), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for t.Context().Err() == nil {
+			if err := w.send(say(time.Since(began)), nil); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	t.Cleanup(func() { <-ended; w.close() })
+}
+
+// spoken is a frame with a VRRPv2 advertisement of the VIP.
+func spoken(source netip.Addr, routerID byte) []byte {
+	v := vip.As4()
+	message := append([]byte{2<<4 | advertisement, routerID, 100, 1, 0, 1, 0, 0}, v[:]...)
+	binary.BigEndian.PutUint16(message[6:], checksum(message))
+	from, to := source.As4(), vrrpGroup.As4()
+	p := append([]byte{4<<4 | 5, 0, 0, byte(ipv4Header + len(message)), 0, 0, 0, 0, 255, vrrpProtocol, 0, 0}, append(from[:], to[:]...)...)
+	binary.BigEndian.PutUint16(p[10:], checksum(p)) // a bridge that snoops drops groups' packets without one
+	return frame(mac{2, 0, 0, 0, 0, 2}, vrrpGroups[0], etherTypeIPv4, append(p, message...))
+}
+
+func TestWhatIsSaidInAVLANIsNotTheInterfacesOwn(t *testing.T) {
+	_, one, two := pair(t)
+	tagged := spoken(peer, 9)
+	tagged = append(append(append([]byte{}, tagged[:12]...), 0x81, 0, 0, 100), tagged[12:]...) // IEEE 802.1Q, VLAN 100
+	plain := false
+	advertising(t, two, func(time.Duration) []byte {
+		if plain = !plain; plain {
+			return spoken(peer, 8)
+		}
+		return tagged
+	})
+	all := looked(t, one, Facts{Self: self, Advert: advert}, "vrrp")
+	expect(t, all, "vrrp/heard", OK, "10.0.0.2, VRRPv2, priority 100, each 1s, for 10.0.0.100")
+	expect(t, all, "vrrp/master", Skipped, "1 virtual routers were heard")
+	if all[0].About != "router id 8" {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestATakeOverIsNotTwoMasters(t *testing.T) {
+	_, one, two := pair(t)
+	p := plan()
+	third := netip.MustParseAddr("10.0.0.3")
+	p.Members = append(p.Members, frontend.Member{Address: third, Priority: 234})
+	const each = time.Second // what they say
+	advertising(t, two, func(since time.Duration) []byte {
+		if since < each {
+			return spoken(third, 51)
+		}
+		return spoken(peer, 51)
+	})
+	all := looked(t, one, Facts{Self: self, Plan: p, Advert: each}, "vrrp")
+	expect(t, all, "vrrp/master", OK, "one master: 10.0.0.2")
+	if len(all) != 3 || all[1].ID != "vrrp/heard" || !strings.HasPrefix(all[1].Seen, "the master is heard: 10.0.0.3") {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestBrokenAdvertisementsAreCounted(t *testing.T) {
+	_, one, two := pair(t)
+	broken := spoken(peer, 51)
+	broken[etherHeader+ipv4Header+2]++ // the priority, and not the checksum
+	advertising(t, two, func(time.Duration) []byte { return broken })
+	expect(t, looked(t, one, Facts{Self: self, Plan: plan(), Advert: advert}, "vrrp"), "vrrp/broken", Warning, "advertisements are broken")
 }
 
 func TestSilenceIsWrongWhereAFrontEndRuns(t *testing.T) {
