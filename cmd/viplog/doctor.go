@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
@@ -17,11 +16,10 @@ import (
 	"viplog/adapters/doctor"
 	"viplog/adapters/identity"
 	"viplog/adapters/l2"
-	"viplog/core/control"
+	"viplog/adapters/staticpod"
 	"viplog/core/event"
 	"viplog/core/frontend"
 	"viplog/core/lease"
-	"viplog/core/ledger"
 )
 
 // doctorFlags are those of `viplog doctor`.
@@ -66,7 +64,7 @@ func newDoctor(std streams) *cobra.Command {
 	f.StringVar(&flags.probe, "probe-address", "", "a spare IPv4 address of the subnet, to see whether the gateway follows gratuitous ARP")
 	f.StringVar(&flags.iface, "interface", "", "the interface to look at (default: the one that has the node's address)")
 	f.StringVar(&flags.data, "data", "/var/lib/viplog", "the agent's folder for what the host must not forget")
-	f.Uint16Var(&flags.monitorPort, "monitor-port", defaultMonitorPort, "of 127.0.0.1, where HAProxy tells of its health")
+	f.Uint16Var(&flags.monitorPort, "monitor-port", staticpod.DefaultMonitorPort, "of 127.0.0.1, where HAProxy tells of its health")
 	addOutput(cmd, &flags.output)
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
 	_ = cmd.MarkFlagDirname("identity")
@@ -114,16 +112,13 @@ func (f doctorFlags) facts() (doctor.Facts, error) {
 			return facts, exitError{2, fmt.Errorf("--probe-address %q: an IPv4 address is required", f.probe)}
 		}
 	}
-	file, err := f.readFile()
-	if err != nil {
-		return facts, err
-	}
-	who := f.readIdentity(&facts)
-	if file != nil {
-		if err := addFile(&facts, file); err != nil {
+	var file *clusterfile.File
+	if f.file != "" {
+		if file, err = addFile(&facts, f.file); err != nil {
 			return facts, err
 		}
 	}
+	who := f.readIdentity(&facts)
 	if facts.Self, err = f.self(file, who); err != nil {
 		return facts, exitError{2, err}
 	}
@@ -131,24 +126,13 @@ func (f doctorFlags) facts() (doctor.Facts, error) {
 	return facts, nil
 }
 
-// readFile gives nil for none.
-func (f doctorFlags) readFile() (*clusterfile.File, error) {
-	if f.file == "" {
-		return nil, nil
-	}
-	data, err := os.ReadFile(f.file)
+// addFile adds what the cluster's file says. A cluster that runs may remember another router id than the file alone gives: the settings then say
+// so, or should.
+func addFile(facts *doctor.Facts, path string) (*clusterfile.File, error) {
+	file, s, err := foldFile(path)
 	if err != nil {
 		return nil, err
 	}
-	file, err := clusterfile.Parse(f.file, data)
-	if err == nil && file.Notice != "" {
-		return nil, exitError{3, errors.New(file.Notice)}
-	}
-	return file, err
-}
-
-// addFile adds what the cluster's file says.
-func addFile(facts *doctor.Facts, file *clusterfile.File) error {
 	facts.Cluster, facts.Subnets = file.Cluster.Name, file.Settings.Subnets
 	facts.Timing = lease.TimingOf(file.Settings.Profile)
 	for _, n := range file.Cluster.Nodes {
@@ -161,33 +145,13 @@ func addFile(facts *doctor.Facts, file *clusterfile.File) error {
 			}
 		}
 	}
-	plan, err := frontendOf(file)
-	if err == nil {
+	switch plan, err := frontend.Of(s); {
+	case err == nil:
 		facts.Plan = &plan
+	case !errors.Is(err, frontend.ErrNotOurs): // then there is none to look at
+		return nil, err
 	}
-	if errors.Is(err, frontend.ErrNotOurs) { // then there is none to look at
-		return nil
-	}
-	return err
-}
-
-// frontendOf is the front end that a cluster's file alone gives. A cluster that runs may remember another router id: the settings then say so, or
-// should.
-func frontendOf(file *clusterfile.File) (frontend.Plan, error) {
-	s := ledger.New(file.Cluster.Name)
-	s.Apply(event.RulesAdopted{Rules: ledger.RulesKnown}, 1, 0)
-	facts, refused := control.ClusterFacts(s, clusterOf(file))
-	if len(refused) > 0 {
-		return frontend.Plan{}, fmt.Errorf("%s: %v", file.Cluster.Name, refused)
-	}
-	for _, e := range facts {
-		for _, c := range s.Apply(e, s.Sequence()+1, 0) {
-			if c.Kind == ledger.Rejected {
-				return frontend.Plan{}, fmt.Errorf("%s: %s", file.Cluster.Name, c.Reason)
-			}
-		}
-	}
-	return frontend.Of(s)
+	return file, nil
 }
 
 // readIdentity adds what is known of the host's folder. That there is none is no mistake where nobody named it.
@@ -256,11 +220,7 @@ func (f doctorFlags) named(file *clusterfile.File, who *identity.Identity) (neti
 
 // nodeNames are those that --node takes, as far as the file and the identity tell.
 func (f doctorFlags) nodeNames() (names []string) {
-	if file, err := f.readFile(); err == nil && file != nil {
-		for _, n := range file.Cluster.Nodes {
-			names = append(names, n.Address.String(), devName(file.Cluster.Nodes, n.Address))
-		}
-	}
+	names = namesIn(f.file)
 	if who, err := identity.Read(f.identity); err == nil {
 		for _, h := range who.Directory.Hosts {
 			names = append(names, h.Address.String(), h.Name)

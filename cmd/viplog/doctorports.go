@@ -11,12 +11,8 @@ import (
 	"viplog/core/frontend"
 )
 
-const (
-	// defaultMonitorPort is HAProxy's, beside those of GDCV's own nodes.
-	defaultMonitorPort = 11010
-	// httpPort is where viplog tells of its metrics.
-	httpPort = 7480
-)
+// httpPort is where viplog tells of its metrics.
+const httpPort = 7480
 
 // Names of processes, of which /proc/PID/comm has 15 bytes.
 const (
