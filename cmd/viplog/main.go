@@ -79,7 +79,7 @@ func newRoot(std streams) *cobra.Command {
 		Args:          cobra.NoArgs, // else an unknown command
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newApply(std), newController(std), newDev(std), newDrain(std), newExplain(std), newExport(std), newGet(std), newHistory(std),
+	root.AddCommand(newApply(std), newController(std), newDev(std), newDoctor(std), newDrain(std), newExplain(std), newExport(std), newGet(std), newHistory(std),
 		newInit(std), newNode(std), newPlan(std), newProbe(std), newRebalance(std), newRelease(std), newRender(std), newRun(std), newSim(std), newUndrain(std),
 		newValidate(std), newVersion(std), newWhatif(std), newWho(std))
 	return root

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"viplog/adapters/doctor"
 	"viplog/adapters/logfile"
 	"viplog/adapters/probe"
 	"viplog/core/event"
@@ -68,6 +69,8 @@ func reference() string {
 		{"Probe, an item of a stream's outages", probe.Outage{}},
 		{"Probe, an item of a stream's troubles", probe.Trouble{}},
 		{"Probe, an item of the connections' endings", probe.Ending{}},
+		{"Doctor", doctorView{}},
+		{"Doctor, an item", doctor.Finding{}},
 	} {
 		fmt.Fprintf(&text, "\n### %s\n\n", view.name)
 		writeFields(&text, reflect.TypeOf(view.zero), "")
