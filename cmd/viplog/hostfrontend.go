@@ -90,44 +90,50 @@ func (f *hostFrontend) stop(context.Context) error {
 	return nil
 }
 
-// look puts right what is not as the plan has it, once that is at rest.
+// look puts right what is not as the plan has it, once that is at rest. Where it is not known what is right, it sees to a dead Keepalived's VIP.
 func (f *hostFrontend) look() {
+	files, leaves, err := f.wanted()
+	var changes []staticpod.Change
+	var failed error
+	switch {
+	case leaves:
+		changes, _, failed = f.keeper.Remove()
+	case files != nil:
+		changes, failed = f.keeper.Keep(files)
+	default: // what was written before stays
+		changes, failed = f.keeper.Guard()
+	}
+	f.tell(changes, errors.Join(err, failed))
+}
+
+// wanted are the files that this host is to have; leaves tells that it is to have none. Neither: that is not known.
+func (f *hostFrontend) wanted() (files []staticpod.File, leaves bool, err error) {
 	now := f.planned.Load()
 	if now == nil {
-		return // what an earlier process wrote stays
+		return nil, false, nil
 	}
 	if f.stable++; !reflect.DeepEqual(*now, f.last) {
 		f.last, f.stable = *now, 1
 	}
 	if f.stable < stablePolls {
-		return
+		return nil, false, nil
 	}
 	self := f.identity.Self.Address
-	if _, is := now.plan.Member(self); errors.Is(now.err, frontend.ErrNotOurs) || now.err == nil && !is {
-		changes, _, err := f.keeper.Remove()
-		f.tell(changes, err)
-		return
-	}
+	_, carries := now.plan.Member(self)
 	switch {
+	case errors.Is(now.err, frontend.ErrNotOurs) || now.err == nil && !carries:
+		return nil, true, nil
 	case now.err != nil:
-		f.tell(nil, now.err)
-		return
+		return nil, false, now.err
 	case !now.remembered:
-		f.tell(nil, errNotRemembered)
-		return
+		return nil, false, errNotRemembered
 	}
 	local, err := staticpod.Find(self)
 	if err != nil {
-		f.tell(nil, err)
-		return
+		return nil, false, err
 	}
-	files, err := staticpod.Render(now.plan, local, f.keeper.Options)
-	if err != nil {
-		f.tell(nil, err) // the last good files stay
-		return
-	}
-	changes, err := f.keeper.Keep(files)
-	f.tell(changes, err)
+	files, err = staticpod.Render(now.plan, local, f.keeper.Options)
+	return files, false, err
 }
 
 var errNotRemembered = errors.New("the log does not yet remember the router id and priorities of the control plane's VIP: a controller tells it once all nodes know rules 2")

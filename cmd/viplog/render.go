@@ -8,9 +8,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go4.org/netipx"
 
 	"viplog/adapters/clusterfile"
 	"viplog/adapters/staticpod"
@@ -101,7 +103,7 @@ func runRender(std streams, flags renderFlags) error {
 		return failed(err)
 	}
 	if flags.folder != "" {
-		if err := writeBelow(flags.folder, files); err != nil {
+		if err := writeBelow(flags.folder, files, flags.manifests); err != nil {
 			return failed(err)
 		}
 	}
@@ -177,21 +179,35 @@ func localOf(flags renderFlags, file *clusterfile.File, plan frontend.Plan) (loc
 	return local, nil
 }
 
-// smallestPrefix holds the VIP, the members and the node, where nobody says how long the subnet's is.
+// smallestPrefix holds the VIP, the members and the node, where nobody says how long the subnet's is. None of them is its first or last address,
+// which are no host's.
 func smallestPrefix(plan frontend.Plan, a netip.Addr) netip.Prefix {
 	all := []netip.Addr{a, plan.VIP}
 	for _, m := range plan.Members {
 		all = append(all, m.Address)
 	}
 	for _, p := range smallestPrefixes(all) {
-		if p.Contains(a) {
-			return p
+		if !p.Contains(a) {
+			continue
 		}
+		for p.Bits() > 0 && (slices.Contains(all, p.Addr()) || slices.Contains(all, netipx.PrefixLastIP(p))) {
+			p = netip.PrefixFrom(p.Addr(), p.Bits()-1).Masked()
+		}
+		return p
 	}
 	return netip.PrefixFrom(a, a.BitLen())
 }
 
-func writeBelow(folder string, files []staticpod.File) error {
+// writeBelow writes manifests last: a kubelet may look at them at once.
+func writeBelow(folder string, files []staticpod.File, manifests string) error {
+	isManifest := func(f staticpod.File) int {
+		if filepath.Dir(f.Path) == manifests {
+			return 1
+		}
+		return 0
+	}
+	files = slices.Clone(files)
+	slices.SortStableFunc(files, func(a, b staticpod.File) int { return isManifest(a) - isManifest(b) })
 	for _, f := range files {
 		path := filepath.Join(folder, f.Path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
