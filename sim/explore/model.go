@@ -98,6 +98,7 @@ func (m *modelled) follow(w *ownership, name string) {
 	}
 	for i, was := range m.running {
 		if was.Join > 0 && (runs[i] != was || strings.HasPrefix(name, fmt.Sprintf("n%d's agent crashes", i+1))) {
+			m.apply(w, i, was) // one that leaves says how far it came, and is gone
 			m.act("crash %d", i)
 			m.running[i] = lease.Incarnation{}
 		}
@@ -126,10 +127,15 @@ func (m *modelled) follow(w *ownership, name string) {
 			m.applied[i] = n.machine.Ledger().Sequence()
 			m.act("jump %d %d", i, m.slots[m.applied[i]])
 		}
-		if at := w.saidBy(now).Applied; at > m.applied[i] {
-			m.applied[i] = at
-			m.act("apply %d %d", i, m.slots[at])
-		}
+		m.apply(w, i, now)
+	}
+}
+
+// apply tells how far a node's incarnation has said to have acted.
+func (m *modelled) apply(w *ownership, i int, who lease.Incarnation) {
+	if at := w.saidBy(who).Applied; at > m.applied[i] {
+		m.applied[i] = at
+		m.act("apply %d %d", i, m.slots[at])
 	}
 }
 
