@@ -1,0 +1,58 @@
+package staticpod
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// temporary is where a file is written before it gets its name: beside its folder, where the kubelet does not look. It is always the same one, so
+// that the next writer finds what a crash has left.
+func temporary(path string) string {
+	folder := filepath.Dir(path)
+	return filepath.Join(filepath.Dir(folder), ".viplog-"+filepath.Base(folder)+"-"+filepath.Base(path)+".new")
+}
+
+// write makes a file what it has to be. A reader, also after a crash, sees all of it or what was there before.
+func write(f File) error {
+	unnamed := temporary(f.Path)
+	file, err := os.OpenFile(unnamed, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // none is there: they were cleaned
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(f.Content)
+	err = errors.Join(err, file.Chmod(f.Mode), file.Sync(), file.Close())
+	if info, failed := os.Lstat(f.Path); err == nil && failed == nil && !info.Mode().IsRegular() {
+		err = os.Remove(f.Path) // a link, or a folder if it is empty
+	}
+	if err == nil {
+		err = os.Rename(unnamed, f.Path)
+	}
+	if err == nil {
+		return syncFolder(filepath.Dir(f.Path))
+	}
+	if errors.Is(err, syscall.EXDEV) {
+		err = fmt.Errorf("%w: %s and %s", ErrFileSystems, filepath.Dir(unnamed), filepath.Dir(f.Path))
+	}
+	return errors.Join(err, removeIfThere(unnamed))
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// ErrFileSystems says that a folder is on another file system than the folder that it is in, so that nothing can be renamed into it.
+var ErrFileSystems = errors.New("staticpod: two file systems")
