@@ -184,7 +184,7 @@ func (k *Keeper) put(f File) ([]Change, error) {
 		}
 		return nil, err
 	}
-	if err := write(f); err != nil {
+	if err := Write(f); err != nil {
 		return nil, err
 	}
 	what := Written

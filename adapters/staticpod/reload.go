@@ -27,7 +27,7 @@ func reload(o Options, files []File) (changes []Change, err error) {
 			var asked bool
 			if asked, failed = p.ask(o); asked && failed == nil {
 				changes = append(changes, Change{Reloaded, p.name, "it was not yet asked to load this configuration"})
-				failed = write(loaded)
+				failed = Write(loaded)
 			}
 		}
 		if failed != nil {
@@ -69,7 +69,7 @@ func reloadHAProxy(o Options) (asked bool, err error) {
 // reloadKeepalived names a time: its file knows whole seconds, and of one that is past it would not take notice.
 func reloadKeepalived(o Options) (asked bool, err error) {
 	at := time.Now().UTC().Truncate(time.Second).Add(2 * time.Second)
-	return true, write(File{o.run(nameKeepalived, fileReload), []byte(at.Format("2006-01-02 15:04:05Z") + "\n"), modeFile})
+	return true, Write(File{o.run(nameKeepalived, fileReload), []byte(at.Format("2006-01-02 15:04:05Z") + "\n"), modeFile})
 }
 
 // ErrReload says that a program refuses its configuration, and goes on with the old one.

@@ -15,8 +15,8 @@ func temporary(path string) string {
 	return filepath.Join(filepath.Dir(folder), ".viplog-"+filepath.Base(folder)+"-"+filepath.Base(path)+".new")
 }
 
-// write makes a file what it has to be. A reader, also after a crash, sees all of it or what was there before.
-func write(f File) error {
+// Write makes a file what it has to be. A reader, also after a crash, sees all of it or what was there before.
+func Write(f File) error {
 	unnamed := temporary(f.Path)
 	file, err := os.OpenFile(unnamed, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // none is there: they were cleaned
 	if err != nil {
