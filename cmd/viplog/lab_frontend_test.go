@@ -61,7 +61,7 @@ func (n *lan) holder(of []*balanced, within time.Duration) *balanced {
 		if len(holders) != 1 {
 			continue
 		}
-		if err = n.client.Do(func() error { return lab.Readyz(controlPlane, time.Second) }); err == nil {
+		if err = n.client.Do(func() error { return lab.Ask(controlPlane, "/readyz", time.Second) }); err == nil {
 			return holders[0]
 		}
 	}
