@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"viplog/core/event"
 	"viplog/core/lease"
 	"viplog/core/node"
 	"viplog/core/trace"
@@ -76,6 +77,30 @@ func (w *World) Leave(h *Host) {
 		p.do(func() { p.step(node.Leaving{}) })
 	}
 }
+
+// Declare writes a node into the cluster file, or out of it: the operator applies the file. One that is out joins no more, and returns when it is in.
+func (w *World) Declare(h *Host, is bool) {
+	what := "the cluster file declares it no longer"
+	if is {
+		what = "the cluster file declares it again"
+	}
+	w.tell(h.Name, trace.Note{Kind: trace.Fault, Text: what})
+	h.undeclared = !is
+	cluster, _ := w.Ledger().Cluster()
+	cluster.Nodes = slices.DeleteFunc(slices.Clone(cluster.Nodes), func(n event.DeclaredNode) bool {
+		known := w.hostOf(n.Address)
+		return known != nil && known.role.node
+	})
+	for _, h := range w.Hosts {
+		if h.role.node && !h.clone && !h.undeclared {
+			cluster.Nodes = append(cluster.Nodes, event.DeclaredNode{Address: h.Address, Role: event.RoleLoadBalancer})
+		}
+	}
+	w.Append(cluster)
+}
+
+// IsDeclared tells whether the cluster file has the node, as the operator last wrote it.
+func (h *Host) IsDeclared() bool { return !h.undeclared }
 
 // SlowDisk lets each sync of a host take that much longer; 0 ends it.
 func (w *World) SlowDisk(h *Host, d time.Duration) {

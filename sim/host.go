@@ -49,6 +49,7 @@ type Host struct {
 	diskDelay   time.Duration     // more that a sync takes
 	corrupt     bool              // the next fact that its agent folds is read wrong
 	isWrong     bool              // its agent has read one wrong
+	undeclared  bool              // by the cluster file
 	clone       bool              // of a host with the same address and disk
 	rules       uint64            // the highest number of rules that its programs know
 }

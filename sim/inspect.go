@@ -87,7 +87,7 @@ func (w *World) Settled() string {
 	}
 	for _, h := range w.Hosts {
 		switch p := h.node; {
-		case p == nil:
+		case p == nil || h.undeclared:
 		case p.machine == nil:
 			return h.Name + " follows no log"
 		case p.machine.LeasedUntil() <= h.now():

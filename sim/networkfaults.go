@@ -114,6 +114,9 @@ func (w *World) Repair() {
 			w.PowerOff(h)
 			continue
 		}
+		if h.undeclared {
+			w.Declare(h, true)
+		}
 		w.PowerOn(h)
 		w.StartAgent(h)
 		w.StartVoter(h)

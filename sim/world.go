@@ -218,6 +218,9 @@ func (w *World) declare() {
 		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/20")},
 	}
 	for _, h := range w.Hosts {
+		if h.undeclared || h.clone {
+			continue
+		}
 		role := event.RoleControlPlane
 		if h.role.node {
 			role = event.RoleLoadBalancer

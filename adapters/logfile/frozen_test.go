@@ -33,6 +33,10 @@ var frozen = map[string]struct{ log, digest string }{
 		"0ff3fa9e7a77b842a9516b5125c84042eb95ce17769dd1d1b29686058ae0e275",
 		"d56c11b7f27f8fead540511b3b0ee5622f43f1952540cf8a937d75ff44714b1e",
 	},
+	"rules-2": {
+		"92431f712777a34c47ef03da1031e64eedc858466950fc249dfdd390283995a8",
+		"3039bf5d3d977d4df02c36a4593cd861f67d1ee3389de1fe6424dddab837dd3a",
+	},
 }
 
 // Old logs replay to the same digest for ever, under the rules that they were recorded with.

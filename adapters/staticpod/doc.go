@@ -11,16 +11,18 @@
 //   - HAProxy is asked by its master's socket, which is a file of the node. The master starts a worker with the new configuration, which gets the
 //     listening sockets, and the old one keeps its connections: a watch outlives a node that is added or removed. If the configuration is
 //     wrong, the old worker goes on.
-//   - Keepalived looks at a file that holds the time of the next reload (reload_time_file). The master stays master, with its VIP, and
-//     checks the new configuration before it gives up the old one.
+//   - Keepalived looks at a file that holds the time of the next reload (reload_time_file). With other peers or another VIP the master stays
+//     master all the while, and a configuration that is wrong leaves it as it is. From one member to several, and with another router id, Keepalived
+//     begins anew, and nobody has the VIP for 3 s: connections stand still for as long, and go on.
 //
 // Neither needs a signal, so neither Pod shares a process namespace, and a viplog in a container can do it as well. What cannot be reloaded (images,
-// arguments, resources) is in the manifest, and a change of it restarts the Pod, as the kubelet does with static Pods.
+// arguments, resources) is in the manifest, and a change of it restarts the Pod, as the kubelet does with static Pods: one node at a time, please.
 //
 // # Two Pods
 //
-// HAProxy may restart without Keepalived, and the other way round. Keepalived's check asks the HAProxy of its own node by a script, with whichever
-// of curl, wget and bash its image has; one of them is in every image that we know of, and none is in all.
+// HAProxy may restart without Keepalived, and the other way round. Both are root, without any capability but the few that they need. Keepalived's check
+// asks the HAProxy of its own node by a script, with whichever of curl, wget and bash its image has; one of them is in every image that we know of, and
+// none is in all. Paths are the same in the containers and on the node, so what a manifest runs can be run by hand too.
 //
 // # The VIP of a dead Keepalived
 //

@@ -1,7 +1,6 @@
 package staticpod
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,14 +10,16 @@ import (
 	"strings"
 )
 
-// Keeper keeps the front end of one node as it was rendered. Its methods look once each, and are called again and again, by one goroutine.
-// Nobody else writes its files.
+// Keeper keeps the front end of one node as it was rendered. Its methods look once each, and are called about every second, by one goroutine: two looks have
+// to fit into the 3 s after which another member takes the VIP over. A look at what is right takes a millisecond, one that reloads HAProxy up to
+// reloadPatience. Nobody else writes its files.
 type Keeper struct {
 	Options Options // those of Render
 	Node    Node    // nil: the network namespace that the caller is in
 
-	kept   map[string]string // what the files held when they were last right, by path
-	silent int               // how many looks in succession found nobody who speaks VRRP
+	kept    map[string]string // what the files held when they were last right, by path
+	refused map[string]string // the configuration that a program did not take, as loaded knows it
+	silent  int               // how many looks in succession found nobody who speaks VRRP
 }
 
 // Node is what a Keeper needs of its node besides files.
@@ -38,7 +39,7 @@ const (
 	Restored What = "restored"  // a file was not as this Keeper left it
 	Removed  What = "removed"   // a file that nobody needs any more
 	Cleaned  What = "cleaned"   // a file that a Keeper had begun
-	Reloaded What = "reloaded"  // a program was asked to read its configuration again
+	Reloaded What = "reloaded"  // a program reads its configuration again
 	TakenOff What = "taken off" // the VIP, from an interface, where Keepalived is gone
 )
 
@@ -56,65 +57,95 @@ func (c Change) String() string { return fmt.Sprintf("%s %s: %s", c.What, c.Of, 
 // before the manifests of those who read them. Changes are what was done, also with an error; what failed is tried again by the next call.
 func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 	o := k.Options.withDefaults()
-	if len(files) == 0 || slices.ContainsFunc(files, func(f File) bool { return !slices.Contains(o.paths(), f.Path) }) {
-		return nil, ErrFiles
+	wanted, err := inOrder(o, files)
+	if err != nil {
+		return nil, err
 	}
-	wanted := slices.Clone(files)
-	slices.SortFunc(wanted, func(a, b File) int { return slices.Index(o.paths(), a.Path) - slices.Index(o.paths(), b.Path) })
-
 	for _, folder := range []string{o.ConfigFolder, o.run(nameHAProxy, ""), o.run(nameKeepalived, "")} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return nil, err
 		}
 	}
-	changes, err = k.begin(o, contentOf(wanted, o.config(fileKeepalived)))
+	if changes, err = k.guard(o, vipsIn(contentOf(wanted, o.config(fileKeepalived)))); err != nil {
+		return changes, err
+	}
 	for _, f := range wanted {
+		change, differed, err := k.put(f)
 		if err != nil {
 			return changes, err // a manifest without its configuration would start a program in vain
 		}
-		var c []Change
-		c, err = k.put(f)
-		changes = append(changes, c...)
-	}
-	if err != nil {
-		return changes, err
+		if differed {
+			changes = append(changes, change)
+		}
 	}
 	for _, path := range o.paths() {
-		if !slices.ContainsFunc(wanted, func(f File) bool { return f.Path == path }) {
+		if contentOf(wanted, path) == nil {
 			changes, err = k.remove(changes, err, path)
 		}
 	}
-	reloads, failed := reload(o, wanted)
-	return append(changes, reloads...), errors.Join(err, failed)
+	reloaded, failed := k.reload(o, wanted)
+	return append(changes, reloaded...), errors.Join(err, failed)
+}
+
+// Guard is the part of Keep that needs no files, for when it is not known which are right: it cleans up, and takes the VIP of a Keepalived that is gone off.
+func (k *Keeper) Guard() ([]Change, error) { return k.guard(k.Options.withDefaults(), nil) }
+
+// guard takes the VIP of the configuration that there is off, and those of one that comes.
+func (k *Keeper) guard(o Options, coming []netip.Addr) ([]Change, error) {
+	changes, err := k.look(o)
+	if err != nil || k.silent < looks {
+		return changes, err
+	}
+	return k.takeOff(changes, append(vipsOf(o), coming...))
+}
+
+// inOrder gives files as they are written.
+func inOrder(o Options, files []File) ([]File, error) {
+	place := func(f File) int { return slices.Index(o.paths(), f.Path) }
+	if len(files) == 0 || slices.ContainsFunc(files, func(f File) bool { return place(f) < 0 }) {
+		return nil, ErrFiles
+	}
+	return slices.SortedFunc(slices.Values(files), func(a, b File) int { return place(a) - place(b) }), nil
 }
 
 // Remove takes the front end away, for a node that has left the plan: by and by, so it is called until it is done. Keepalived's manifest goes first, so that
-// another member has the VIP before HAProxy ends; the configuration, which tells what the VIP was, goes last, when the VIP is off.
+// another member has the VIP before HAProxy ends; the configuration, which tells what the VIP was, goes last, when the VIP is off. A kubelet that
+// does not run ends no Keepalived, and nothing is done before it does.
 func (k *Keeper) Remove() (changes []Change, done bool, err error) {
 	o := k.Options.withDefaults()
-	changes, err = k.begin(o, nil)
-	if changes, err = k.remove(changes, err, o.manifest(nameKeepalived)); err != nil || k.silent < looks {
+	changes, err = k.look(o)
+	before := len(changes)
+	if changes, err = k.remove(changes, err, o.manifest(nameKeepalived)); err != nil || len(changes) > before || !k.gone(o) {
+		return changes, false, err
+	}
+	if changes, err = k.takeOff(changes, vipsOf(o)); err != nil {
 		return changes, false, err
 	}
 	for _, path := range slices.Backward(o.paths()) {
 		changes, err = k.remove(changes, err, path)
 	}
-	for _, p := range []string{nameKeepalived, nameHAProxy} {
-		err = errors.Join(err, removeIfThere(o.run(p, fileLoaded)))
+	for _, path := range o.runs() {
+		err = errors.Join(err, removeIfThere(path))
 	}
-	err = errors.Join(err, removeIfThere(o.run(nameKeepalived, fileReload)))
 	return changes, err == nil, err
 }
 
 // looks in succession are needed to know that Keepalived is gone: when it reloads it has no socket for a moment.
 const looks = 2
 
-// begin cleans up, and takes VIPs off where Keepalived is gone: those of the configuration that there is and of the one that comes.
-func (k *Keeper) begin(o Options, coming []byte) (changes []Change, err error) {
+// gone tells whether our Keepalived has ended, for one that is to end: without a socket, or with its process id taken away, which it does itself when
+// it is asked to end. So the node may have another Keepalived, for purposes of its own.
+func (k *Keeper) gone(o Options) bool {
+	_, missing := os.Lstat(o.run(nameKeepalived, filePID))
+	return k.silent >= looks || errors.Is(missing, os.ErrNotExist)
+}
+
+// look cleans up, and sees whether somebody speaks VRRP.
+func (k *Keeper) look(o Options) (changes []Change, err error) {
 	if k.kept == nil {
-		k.kept = map[string]string{}
+		k.kept, k.refused = map[string]string{}, map[string]string{}
 	}
-	for _, path := range append(o.paths(), o.run(nameKeepalived, fileReload), o.run(nameKeepalived, fileLoaded), o.run(nameHAProxy, fileLoaded)) {
+	for _, path := range slices.Concat(o.paths(), o.runs()) {
 		switch failed := os.Remove(temporary(path)); {
 		case failed == nil:
 			changes = append(changes, Change{Cleaned, temporary(path), "left by a write that did not end"})
@@ -122,31 +153,29 @@ func (k *Keeper) begin(o Options, coming []byte) (changes []Change, err error) {
 			err = errors.Join(err, failed)
 		}
 	}
-	if err != nil {
-		return changes, err
-	}
-	there, _ := os.ReadFile(o.config(fileKeepalived)) // what cannot be read is put right, or fails, later
-	off, err := k.guard(slices.Concat(vipsOf(there), vipsOf(coming)))
-	return append(changes, off...), err
-}
-
-func (k *Keeper) guard(vips []netip.Addr) (changes []Change, err error) {
-	node := k.Node
-	if node == nil {
-		node = System{}
-	}
-	switch speaks, err := node.SpeaksVRRP(); {
-	case err != nil:
-		return nil, err
+	speaks, failed := k.node().SpeaksVRRP()
+	switch {
+	case failed != nil:
+		err = errors.Join(err, failed)
 	case speaks:
 		k.silent = 0
-		return nil, nil
+	default:
+		k.silent++
 	}
-	if k.silent++; k.silent < looks {
-		return nil, nil
+	return changes, err
+}
+
+func (k *Keeper) node() Node {
+	if k.Node == nil {
+		return System{}
 	}
+	return k.Node
+}
+
+func (k *Keeper) takeOff(changes []Change, vips []netip.Addr) ([]Change, error) {
+	var err error
 	for _, vip := range vips {
-		interfaces, failed := node.TakeOff(vip)
+		interfaces, failed := k.node().TakeOff(vip)
 		err = errors.Join(err, failed)
 		for _, name := range interfaces {
 			changes = append(changes, Change{TakenOff, name, fmt.Sprintf("%s was left there by a Keepalived that is gone", vip)})
@@ -155,8 +184,14 @@ func (k *Keeper) guard(vips []netip.Addr) (changes []Change, err error) {
 	return changes, err
 }
 
-// vipsOf finds the VIP of one of our configurations of Keepalived.
-func vipsOf(config []byte) (vips []netip.Addr) {
+// vipsOf finds the VIP of the configuration that there is. What cannot be read is put right, or fails, elsewhere.
+func vipsOf(o Options) []netip.Addr {
+	there, _ := os.ReadFile(o.config(fileKeepalived))
+	return vipsIn(there)
+}
+
+// vipsIn finds the VIP of one of our configurations of Keepalived.
+func vipsIn(config []byte) (vips []netip.Addr) {
 	_, after, found := strings.Cut(string(config), "virtual_ipaddress {\n")
 	if fields := strings.Fields(after); found && len(fields) > 0 {
 		if p, err := netip.ParsePrefix(fields[0]); err == nil {
@@ -176,23 +211,20 @@ func contentOf(files []File, path string) []byte {
 }
 
 // put makes one file right.
-func (k *Keeper) put(f File) ([]Change, error) {
+func (k *Keeper) put(f File) (change Change, differed bool, err error) {
 	why, err := differs(f)
-	if err != nil || why == "" {
-		if err == nil {
-			k.kept[f.Path] = string(f.Content)
-		}
-		return nil, err
+	if err == nil && why != "" {
+		err = Write(f)
 	}
-	if err := Write(f); err != nil {
-		return nil, err
+	if err != nil {
+		return Change{}, false, err
 	}
 	what := Written
 	if k.kept[f.Path] == string(f.Content) {
 		what = Restored
 	}
 	k.kept[f.Path] = string(f.Content)
-	return []Change{{what, f.Path, why}}, nil
+	return Change{what, f.Path, why}, why != "", nil
 }
 
 func (k *Keeper) remove(changes []Change, err error, path string) ([]Change, error) {
@@ -204,39 +236,6 @@ func (k *Keeper) remove(changes []Change, err error, path string) ([]Change, err
 	}
 	delete(k.kept, path)
 	return append(changes, Change{Removed, path, "the plan has no use for it"}), errors.Join(err, syncFolder(filepath.Dir(path)))
-}
-
-// differs says how the file that is there differs from what it has to be; "" if it does not.
-func differs(f File) (why string, err error) {
-	info, err := os.Lstat(f.Path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return "missing", nil
-	case err != nil:
-		return "", err
-	case !info.Mode().IsRegular():
-		return fmt.Sprintf("no regular file: %s", info.Mode().Type()), nil // Keepalived passes over it without a word
-	}
-	there, err := os.ReadFile(f.Path)
-	switch {
-	case err != nil:
-		return "", err
-	case bytes.Equal(there, f.Content) && info.Mode().Perm() == f.Mode:
-		return "", nil
-	case bytes.Equal(there, f.Content):
-		return fmt.Sprintf("its mode was %#o", info.Mode().Perm()), nil
-	case bytes.HasPrefix(f.Content, there):
-		return fmt.Sprintf("cut short after %d bytes", len(there)), nil
-	}
-	return fmt.Sprintf("changed from line %d", 1+sameLines(there, f.Content)), nil
-}
-
-func sameLines(a, b []byte) (n int) {
-	as, bs := bytes.Split(a, []byte("\n")), bytes.Split(b, []byte("\n"))
-	for n < len(as) && n < len(bs) && bytes.Equal(as[n], bs[n]) {
-		n++
-	}
-	return n
 }
 
 // ErrFiles says that what is to be kept was not rendered with the Keeper's options.

@@ -19,12 +19,13 @@ const (
 	systemNodeCriticalPriority = int32(2000001000)
 )
 
-// keepalivedCommand runs Keepalived in the foreground, for VRRP alone.
+// keepalivedCommand runs Keepalived in the foreground, for VRRP alone. Process ids of a container that was killed are taken away before: they would be
+// those of the next one too, which would believe that it runs already, for ever. The only folder that may be written outlives the container.
 func keepalivedCommand(o Options) []string {
-	return []string{
-		"keepalived", "--dont-fork", "--log-console", "--vrrp", "--use-file=" + o.config(fileKeepalived),
-		"--pid=" + o.run(nameKeepalived, "pid"), "--vrrp_pid=" + o.run(nameKeepalived, "vrrp.pid"),
-	}
+	pid, child := o.run(nameKeepalived, filePID), o.run(nameKeepalived, fileChildPID)
+	return []string{"sh", "-c", fmt.Sprintf(
+		"rm -f %s %s && exec keepalived --dont-fork --log-console --vrrp --use-file=%s --pid=%s --vrrp_pid=%s",
+		pid, child, o.config(fileKeepalived), pid, child)}
 }
 
 // haproxyCommand runs HAProxy as a master with workers in the foreground. By the master's socket it is asked to reload.
@@ -39,7 +40,7 @@ func keepalivedPod(o Options) *corev1.Pod {
 	c.Resources = orResources(o.KeepalivedResources, "10m", "16Mi", "128Mi")
 	// The parent starts a child anew that dies; who has none is to be started anew.
 	alive := corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{
-		"sh", "-c", fmt.Sprintf(`read -r pid < %s && kill -0 "$pid"`, o.run(nameKeepalived, "vrrp.pid")),
+		"sh", "-c", fmt.Sprintf(`read -r pid < %s && kill -0 "$pid"`, o.run(nameKeepalived, fileChildPID)),
 	}}}
 	c.LivenessProbe = probe(alive)
 	return pod(c, o)
@@ -87,9 +88,9 @@ func pod(c corev1.Container, o Options) *corev1.Pod {
 			HostNetwork: true, DNSPolicy: corev1.DNSDefault, EnableServiceLinks: new(bool),
 			PriorityClassName: systemNodeCritical, Priority: new(systemNodeCriticalPriority),
 			TerminationGracePeriodSeconds: new(int64(10)),
-			SecurityContext: &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
-			Containers:      []corev1.Container{c},
-			Volumes:         []corev1.Volume{folder("config", o.ConfigFolder, corev1.HostPathDirectory), folder("run", o.run(c.Name, ""), corev1.HostPathDirectoryOrCreate)},
+			SecurityContext:               &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+			Containers:                    []corev1.Container{c},
+			Volumes:                       []corev1.Volume{folder("config", o.ConfigFolder, corev1.HostPathDirectory), folder("run", o.run(c.Name, ""), corev1.HostPathDirectoryOrCreate)},
 		},
 	}
 }

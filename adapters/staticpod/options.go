@@ -83,17 +83,30 @@ const (
 	fileHAProxy    = "haproxy.cfg"
 	fileCheck      = "check-haproxy"
 	fileReload     = "reload" // of Keepalived: when it reads its configuration again
+	fileRefused    = "refused.log"
+	filePID        = "pid"
+	fileChildPID   = "vrrp.pid"
 	fileSocket     = "master.sock"
-	fileLoaded     = "loaded" // which configuration was asked to be loaded last
+	fileLoaded     = "loaded" // which configuration a program has loaded, or has been told to
 )
 
-func (o Options) config(name string) string   { return filepath.Join(o.ConfigFolder, name) }
-func (o Options) manifest(pod string) string  { return filepath.Join(o.ManifestFolder, "viplog-"+pod+".yaml") }
+func (o Options) config(name string) string { return filepath.Join(o.ConfigFolder, name) }
+func (o Options) manifest(pod string) string {
+	return filepath.Join(o.ManifestFolder, "viplog-"+pod+".yaml")
+}
 func (o Options) run(pod, name string) string { return filepath.Join(o.RunFolder, pod, name) }
 
 // paths are all files that a node may have, configurations first.
 func (o Options) paths() []string {
 	return []string{
 		o.config(fileCheck), o.config(fileHAProxy), o.config(fileKeepalived), o.manifest(nameHAProxy), o.manifest(nameKeepalived),
+	}
+}
+
+// runs are the files that end with the machine, but for HAProxy's socket, which is HAProxy's own.
+func (o Options) runs() []string {
+	return []string{
+		o.run(nameHAProxy, fileLoaded), o.run(nameKeepalived, fileLoaded), o.run(nameKeepalived, fileReload), o.run(nameKeepalived, fileRefused),
+		o.run(nameKeepalived, filePID), o.run(nameKeepalived, fileChildPID),
 	}
 }

@@ -25,6 +25,9 @@ var (
 	folderName    = regexp.MustCompile(`^/[A-Za-z0-9._/-]+$`)
 )
 
+// maxSocketName is what Linux allows (107 bytes) without what HAProxy adds while it opens a socket.
+const maxSocketName = 90
+
 func refuseNames(p frontend.Plan, l Local, o Options) error {
 	var errs []error
 	if wrong := validation.IsDNS1123Subdomain(p.Cluster); len(wrong) > 0 {
@@ -44,6 +47,9 @@ func refuseNames(p frontend.Plan, l Local, o Options) error {
 			errs = append(errs, fmt.Errorf("%w: %q; an absolute path of letters, digits, dots and dashes is right", ErrFolder, folder))
 		}
 	}
+	if socket := o.run(nameHAProxy, fileSocket); len(socket) > maxSocketName {
+		errs = append(errs, fmt.Errorf("%w: %q; a path of a socket in it has at most %d bytes", ErrFolder, o.RunFolder, maxSocketName))
+	}
 	slices.Sort(folders)
 	if len(slices.Compact(slices.Clone(folders))) < len(folders) {
 		errs = append(errs, fmt.Errorf("%w: one of %q for two purposes; folders of their own are right", ErrFolder, folders))
@@ -51,14 +57,15 @@ func refuseNames(p frontend.Plan, l Local, o Options) error {
 	return errors.Join(errs...)
 }
 
-// refuseAddresses wants each to be of the VIP's family, for Keepalived mixes none, and plain: a zone is text that anyone chooses.
+// refuseAddresses wants each to be of the VIP's family, for Keepalived mixes none, and plain: a zone is text that anyone chooses, and an address
+// that needs one is none.
 func refuseAddresses(p frontend.Plan, l Local) error {
 	all := []netip.Addr{l.Address, p.VIP}
 	for _, m := range p.Members {
 		all = append(all, m.Address)
 	}
 	for _, a := range append(all, p.Backends...) {
-		if !a.IsValid() || a.Zone() != "" || a.Is4In6() || a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.Is4() != p.VIP.Is4() {
+		if a.Zone() != "" || a.Is4In6() || !a.IsGlobalUnicast() || a.Is4() != p.VIP.Is4() {
 			return fmt.Errorf("%w: %q; one of a host, of the family of the VIP %s, is right", ErrAddress, a, p.VIP)
 		}
 	}

@@ -152,7 +152,9 @@ func TestAddressesWithAZoneOrOfAnotherFamilyAreRefused(t *testing.T) {
 	refuses(t, ErrAddress, func(s *scene) { s.p.Backends[0] = evil })
 	refuses(t, ErrAddress, func(s *scene) { s.p.Backends[0] = addr("fd00::1") })
 	refuses(t, ErrAddress, func(s *scene) { s.p.Backends[0] = addr("::ffff:10.200.0.2") })
-	refuses(t, ErrAddress, func(s *scene) { s.p.Backends[0] = addr("127.0.0.1") })
+	for _, none := range []string{"127.0.0.1", "0.0.0.0", "224.0.0.18", "255.255.255.255", "169.254.0.1", "fe80::1"} {
+		refuses(t, ErrAddress, func(s *scene) { s.p.Backends[0] = addr(none) })
+	}
 	refuses(t, ErrAddress, func(s *scene) { s.p.Backends[0] = netip.Addr{} })
 }
 
@@ -166,6 +168,10 @@ func TestFoldersThatAreNoneAreRefused(t *testing.T) {
 	for _, folder := range []string{"etc/viplog", "/etc/viplog/../x", "/etc/viplog/", "/etc/vip log", "/etc/\"viplog", DefaultManifestFolder} {
 		refuses(t, ErrFolder, func(s *scene) { s.o.ConfigFolder = folder })
 	}
+}
+
+func TestAFolderTooDeepForASocketIsRefused(t *testing.T) {
+	refuses(t, ErrFolder, func(s *scene) { s.o.RunFolder = "/run/" + strings.Repeat("a", maxSocketName) })
 }
 
 func TestNoGratuitousARPIsRefused(t *testing.T) {

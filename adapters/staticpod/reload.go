@@ -5,30 +5,35 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
-	"strings"
-	"syscall"
 	"time"
 )
 
-// reload has programs read what they have not read yet. Which configuration a program was asked to load last is in a file, so that neither a crash between
-// writing and asking nor one after both is noticed. One that does not run is asked again by the next look: it may have begun with the old one.
-func reload(o Options, files []File) (changes []Change, err error) {
-	for _, p := range []struct {
-		name, config string
-		ask          func(Options) (asked bool, err error)
-	}{{nameHAProxy, fileHAProxy, reloadHAProxy}, {nameKeepalived, fileKeepalived, reloadKeepalived}} {
+// program reads a configuration.
+type program struct {
+	name, config string
+	ask          func(Options) (answer, error) // to read it again
+}
+
+var programs = []program{{nameHAProxy, fileHAProxy, reloadHAProxy}, {nameKeepalived, fileKeepalived, reloadKeepalived}}
+
+// answer is what comes of asking a program to reload.
+type answer int
+
+const (
+	absent  answer = iota // it does not run: it is asked again by the next look, for it may have begun with the old configuration
+	current               // it has begun with the one that there is
+	reloads
+)
+
+// reload has programs read what they have not read yet. Which configuration a program has loaded is in a file, so that a crash between
+// writing and asking loses nothing, and a start of viplog asks for nothing.
+func (k *Keeper) reload(o Options, files []File) (changes []Change, err error) {
+	for _, p := range programs {
 		sum := sha256.Sum256(contentOf(files, o.config(p.config)))
-		loaded := File{o.run(p.name, fileLoaded), []byte(hex.EncodeToString(sum[:]) + "\n"), modeFile}
-		why, failed := differs(loaded)
-		if failed == nil && why != "" {
-			var asked bool
-			if asked, failed = p.ask(o); asked && failed == nil {
-				changes = append(changes, Change{Reloaded, p.name, "it was not yet asked to load this configuration"})
-				failed = Write(loaded)
-			}
+		asked, failed := k.reloadOne(o, p, hex.EncodeToString(sum[:]))
+		if asked {
+			changes = append(changes, Change{Reloaded, p.name, "it had another configuration"})
 		}
 		if failed != nil {
 			err = errors.Join(err, fmt.Errorf("reload %s: %w", p.name, failed))
@@ -37,40 +42,44 @@ func reload(o Options, files []File) (changes []Change, err error) {
 	return changes, err
 }
 
-// reloadPatience bounds a reload: HAProxy 2.7 and newer answer when it is done.
-const reloadPatience = 5 * time.Second
-
-// reloadHAProxy asks the master. HAProxy 2.6 closes the connection without a word, newer ones tell of their success.
-func reloadHAProxy(o Options) (asked bool, err error) {
-	c, err := net.DialTimeout("unix", o.run(nameHAProxy, fileSocket), reloadPatience)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return false, nil
-	}
-	if err != nil {
+func (k *Keeper) reloadOne(o Options, p program, sum string) (asked bool, err error) {
+	loaded := File{o.run(p.name, fileLoaded), []byte(sum + "\n"), modeFile}
+	if why, err := differs(loaded); err != nil || why == "" {
 		return false, err
 	}
-	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(reloadPatience)); err != nil {
+	if k.refused[p.name] == sum {
+		return false, ErrRefused // once is enough: HAProxy counts reloads that fail when it ends workers that have seen too many
+	}
+	a, err := p.ask(o)
+	if errors.Is(err, ErrRefused) {
+		k.refused[p.name] = sum
+	}
+	if a == absent || err != nil {
 		return false, err
 	}
-	if _, err := c.Write([]byte("reload\n")); err != nil {
-		return false, err
-	}
-	answer, err := io.ReadAll(c)
-	if errors.Is(err, syscall.ECONNRESET) {
-		err = nil // the master closes what it was not asked for
-	}
-	if strings.Contains(string(answer), "Success=0") {
-		return true, fmt.Errorf("%w: %s", ErrReload, strings.TrimSpace(string(answer)))
-	}
-	return true, err
+	return a == reloads, Write(loaded)
 }
 
-// reloadKeepalived names a time: its file knows whole seconds, and of one that is past it would not take notice.
-func reloadKeepalived(o Options) (asked bool, err error) {
+// readsWithin bounds the time from the start of Keepalived, when it writes its process id, to when it has read its configuration.
+const readsWithin = time.Second
+
+// reloadKeepalived names a time: its file knows whole seconds, and of one that is past Keepalived would take no notice. One that has just begun is left
+// alone: it would wait for a master anew.
+func reloadKeepalived(o Options) (answer, error) {
+	began, err := os.Stat(o.run(nameKeepalived, filePID))
+	if errors.Is(err, os.ErrNotExist) {
+		return absent, nil
+	}
+	written, failed := os.Stat(o.config(fileKeepalived))
+	if err = errors.Join(err, failed); err != nil {
+		return absent, err
+	}
+	if began.ModTime().After(written.ModTime().Add(readsWithin)) {
+		return current, nil
+	}
 	at := time.Now().UTC().Truncate(time.Second).Add(2 * time.Second)
-	return true, Write(File{o.run(nameKeepalived, fileReload), []byte(at.Format("2006-01-02 15:04:05Z") + "\n"), modeFile})
+	return reloads, Write(File{o.run(nameKeepalived, fileReload), []byte(at.Format("2006-01-02 15:04:05Z") + "\n"), modeFile})
 }
 
-// ErrReload says that a program refuses its configuration, and goes on with the old one.
-var ErrReload = errors.New("staticpod: not reloaded")
+// ErrRefused says that a program does not take a configuration, and goes on with the old one.
+var ErrRefused = errors.New("staticpod: the configuration was refused")

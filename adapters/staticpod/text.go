@@ -19,6 +19,7 @@ type view struct {
 	MonitorPath string
 	Check       string       // path of the script
 	Reload      string       // path of the file that holds the time of Keepalived's next reload
+	Refused     string       // path of the file in which Keepalived says why it refuses a configuration
 	VIPPrefix   netip.Prefix // the VIP alone: the subnet's route belongs to the node's own address
 	Bind        string       // HAProxy's address and port
 	Servers     []netip.AddrPort
@@ -34,7 +35,8 @@ func viewOf(p frontend.Plan, l Local, o Options) view {
 	self, _ := p.Member(l.Address)
 	v := view{
 		Plan: p, Local: l, Priority: self.Priority, Peers: p.Peers(l.Address), MonitorPort: o.MonitorPort, MonitorPath: monitorPath,
-		Check: o.config(fileCheck), Reload: o.run(nameKeepalived, fileReload), VIPPrefix: netip.PrefixFrom(p.VIP, p.VIP.BitLen()),
+		Check: o.config(fileCheck), Reload: o.run(nameKeepalived, fileReload),
+		Refused: o.run(nameKeepalived, fileRefused), VIPPrefix: netip.PrefixFrom(p.VIP, p.VIP.BitLen()),
 	}
 	// Not the VIP itself, which would need ip_nonlocal_bind where it is not; and not both families, for a node may have no IPv6.
 	v.Bind = fmt.Sprintf("*:%d", p.Port)
@@ -55,11 +57,13 @@ func fill(text *template.Template, v view) []byte {
 	return b.Bytes()
 }
 
-func parse(name, text string) *template.Template { return template.Must(template.New(name).Parse(text)) }
+func parse(name, text string) *template.Template {
+	return template.Must(template.New(name).Parse(text))
+}
 
 // keepalivedText is for Keepalived 2.2.7. A script has no weight, so that a failed check is a FAULT: with nopreempt a backup ignores a master whose
-// priority fell (docs of nopreempt, vrrp_state_backup). Times: a master that is lost is replaced after 3 advertisements and up to a second more for
-// low priorities; a dead HAProxy costs the VIP after fall x interval.
+// priority fell. A master that is lost is replaced after 3 advertisements and up to a second more for low priorities; without its HAProxy a node has the VIP
+// for up to 7 s, in which the kubelet may have started another.
 //
 // A check that succeeds once is enough (rise 1): nopreempt keeps a node that comes back from taking the VIP of another, so a higher number would
 // only lengthen an outage of all.
@@ -84,7 +88,7 @@ global_defs {
   # A node that starts hears a master before it becomes one.
   vrrp_startup_delay 5
 {{- end}}
-  reload_check_config
+  reload_check_config {{.Refused}}
   reload_time_file {{.Reload}}
 }
 {{- if .Peers}}
@@ -146,6 +150,8 @@ exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/{{.MonitorPort}} && printf "GET {{.Moni
 //
 // What stands still is a watch without events, which is not to be cut: dead clients are found by keep-alives of TCP, within a minute.
 //
+// In the foreground it tells of servers that come and go without a log of its own.
+//
 // A node that is lost took its API server with it. Who then takes the VIP over sends a third of the requests there, until that server is known to be down: by
 // checks alone up to 8.7 s after the loss, measured, and each request waits for its connection first. So a connection is given up after a second (on
 // one segment that is a lost SYN, at least) and tried with another server, and one that fails counts as a failed check: 3.5 s.
@@ -153,12 +159,10 @@ exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/{{.MonitorPort}} && printf "GET {{.Moni
 // A back end is ready where /readyz says so. 401 and 403 are answers of an API server that lets nobody ask without a name: it is there.
 var haproxyText = parse(fileHAProxy, `# Written by viplog, which puts back what is changed here.
 global
-  log stdout format raw daemon notice
   maxconn 2000
   hard-stop-after 15m
   mworker-max-reloads 4
 defaults
-  log global
   mode tcp
   timeout connect 1s
   timeout client 1m

@@ -1,12 +1,46 @@
 package staticpod
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 )
+
+// differs says how the file that is there differs from what it has to be; "" if it does not.
+func differs(f File) (why string, err error) {
+	info, err := os.Lstat(f.Path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "missing", nil
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return fmt.Sprintf("no regular file: %s", info.Mode().Type()), nil // Keepalived passes over it without a word
+	}
+	there, err := os.ReadFile(f.Path)
+	switch {
+	case err != nil:
+		return "", err
+	case bytes.Equal(there, f.Content) && info.Mode().Perm() == f.Mode:
+		return "", nil
+	case bytes.Equal(there, f.Content):
+		return fmt.Sprintf("its mode was %#o", info.Mode().Perm()), nil
+	case bytes.HasPrefix(f.Content, there) && !bytes.HasSuffix(there, []byte("\n")):
+		return fmt.Sprintf("cut short after %d bytes", len(there)), nil
+	}
+	return fmt.Sprintf("changed from line %d", 1+sameLines(there, f.Content)), nil
+}
+
+func sameLines(a, b []byte) (n int) {
+	as, bs := bytes.Split(a, []byte("\n")), bytes.Split(b, []byte("\n"))
+	for n < len(as) && n < len(bs) && bytes.Equal(as[n], bs[n]) {
+		n++
+	}
+	return n
+}
 
 // temporary is where a file is written before it gets its name: beside its folder, where the kubelet does not look. It is always the same one, so
 // that the next writer finds what a crash has left.
@@ -15,10 +49,14 @@ func temporary(path string) string {
 	return filepath.Join(filepath.Dir(folder), ".viplog-"+filepath.Base(folder)+"-"+filepath.Base(path)+".new")
 }
 
-// Write makes a file what it has to be. A reader, also after a crash, sees all of it or what was there before.
+// Write makes a file what it has to be. A reader, also after a crash, sees all of it or what was there before. What is begun lies beside the folder
+// meanwhile, which the caller has to be allowed to write too.
 func Write(f File) error {
 	unnamed := temporary(f.Path)
-	file, err := os.OpenFile(unnamed, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // none is there: they were cleaned
+	if err := removeIfThere(unnamed); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(unnamed, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

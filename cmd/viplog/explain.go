@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"viplog/core/frontend"
 	"viplog/core/ledger"
 	"viplog/core/log"
 )
@@ -55,8 +56,11 @@ func explanationOf(s *ledger.State, kind, name string) (ledger.Explanation, erro
 		if err != nil {
 			return e, fmt.Errorf("address %q: an IP address is required", name)
 		}
+		if e, found = frontend.Explain(s, a); found {
+			return e, nil
+		}
 		if e, found = s.ExplainAddress(a); !found {
-			return e, fmt.Errorf("address %s: it is in no pool and in no use", a)
+			return e, fmt.Errorf("address %s: it is in no pool and in no use, and is not the control plane's", a)
 		}
 	case "node":
 		if n, ok := s.NodeNamed(name); ok {

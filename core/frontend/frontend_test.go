@@ -230,3 +230,30 @@ func TestOlderRulesRememberNothing(t *testing.T) {
 		t.Error("something is remembered")
 	}
 }
+
+func TestTheVIPIsExplained(t *testing.T) {
+	cluster := clusterOf(slices.Concat(declared(event.RoleControlPlane, 2, 3, 4), declared(event.RoleLoadBalancer, 5))...)
+	s := folded(t, cluster)
+	if _, is := frontend.Explain(s, address(101)); is {
+		t.Error("another address is explained as the VIP")
+	}
+	steps := func() map[string]ledger.Step {
+		e, is := frontend.Explain(s, address(100))
+		if !is || e.Summary == "" {
+			t.Fatalf("%v %+v", is, e)
+		}
+		last := map[string]ledger.Step{}
+		for _, step := range e.Steps {
+			last[step.Rule] = step
+		}
+		return last
+	}
+	before := steps()
+	if before["remembered"].Verdict != "no" || before["carried by"].Detail != "load-balancer nodes: loadBalancer.nodePoolSpec names some" || before["priority"].Detail != "10.0.0.5 has 254" {
+		t.Errorf("%+v", before)
+	}
+	apply(t, s, frontend.Due(s))
+	if after := steps(); after["remembered"].Verdict != "yes" || !slices.Equal(after["router id"].Entities, []string{"frontend"}) {
+		t.Errorf("%+v", after)
+	}
+}

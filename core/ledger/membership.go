@@ -49,6 +49,12 @@ func (s *State) Running(a netip.Addr) (who Incarnation, startID string, runs boo
 	return Incarnation{a, n.incarnation}, n.startID, true
 }
 
+// IsDeclared tells whether the cluster file has a node of this address.
+func (s *State) IsDeclared(a netip.Addr) bool {
+	_, is := s.node(a)
+	return is
+}
+
 // InterfacesOf are a node's interfaces by its last word.
 func (s *State) InterfacesOf(a netip.Addr) []event.Interface {
 	n, ok := s.node(a)

@@ -92,6 +92,13 @@ func (m *Machine) run() {
 		m.evaluate()
 		m.handOver()
 	}
+	if m.isDismissed() && m.vips.Len() == 0 {
+		m.report() // who is next need not wait for votes
+		if m.phase == running {
+			m.end("the cluster file has ended it")
+		}
+		return
+	}
 	if m.leaving && (m.hasHandedOver() || m.now >= m.silenceAt) {
 		m.report() // who is next need not wait for votes
 		if m.phase == running {

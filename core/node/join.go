@@ -67,6 +67,9 @@ func (m *Machine) join() {
 	if m.phase == joining || m.ledger.Sequence() < m.head || m.digesting > 0 || voters.Version == 0 || m.leaving {
 		return
 	}
+	if !m.ledger.IsDeclared(m.identity.Address) {
+		return // a fact says when it is
+	}
 	if who, _, runs := m.ledger.Running(m.identity.Address); runs && m.canResume(who) {
 		m.begin(who, true)
 		m.run()
@@ -196,6 +199,13 @@ func (m *Machine) fallSilent() {
 	m.proposeAnew = true
 }
 
+// isDismissed tells whether the cluster file has ended the running incarnation, even if it declares the node again by now. What that still
+// announces it hands over.
+func (m *Machine) isDismissed() bool {
+	who, _, runs := m.ledger.Running(m.identity.Address)
+	return m.phase == running && !m.leaving && (!runs || who != m.me)
+}
+
 // isSilent tells whether a leaving node has stopped answering.
 func (m *Machine) isSilent() bool { return m.leaving && m.silenceAt == 0 }
 
@@ -242,7 +252,7 @@ func (m *Machine) propose() {
 			Address: m.identity.Address, Name: m.identity.Name, StartID: m.startID, MachineID: m.identity.MachineID,
 			Interfaces: m.interfaces, Rules: m.identity.Rules, Key: m.identity.Key,
 		})
-	case m.phase != running:
+	case m.phase != running || m.isDismissed():
 	case m.isSilent():
 		add(event.NodeLeft{Address: m.identity.Address, Incarnation: m.me.Join})
 	case m.leaving:

@@ -105,6 +105,11 @@ var kindsOfTrouble = []kind{
 		g.do("drain %s", h)
 		g.later("undrain %s", h)
 	}},
+	{"the cluster file drops a node, and has it again", func(g *generator) {
+		h := g.node()
+		g.do("undeclare %s", h)
+		g.later("declare %s", h)
+	}},
 	{"a rebalance", func(g *generator) { g.do("rebalance") }},
 	{"a Service comes and goes", func(g *generator) {
 		g.services++

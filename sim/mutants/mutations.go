@@ -89,6 +89,7 @@ var mutations = []mutation{
 	{"a node that holds an address announces it", framesFile, "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Probe)", "case v.stage == announcing && !m.leased:\n\t\tm.send(v, Announce)"},
 	{"who hears nobody answers on", holdFile, "case m.now.Since(h.at) >= m.quiet():", "case false:"},
 	{"who hears somebody again answers without asking", holdFile, "m.hearing.checkedAt = m.now.Add(", "m.hearing.checkedAt = 1 + 0*m.now.Add("},
+	{"who stood still holds what it has", holdFile, "m.holder.Until() <= m.now && m.now.Since(since) >= m.quiet()", "false"},
 	{"a responder may answer beyond the lease", announceFile, "\t\tm.until = until\n", "\t\tm.until = until.Add(m.timing.Lease)\n"},
 	// What else leases and lists are for.
 	{"a vote is sent before it is durable", votesFile, "return !slices.Contains(v.durable.Dead, who) })", "return false })"},

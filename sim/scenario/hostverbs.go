@@ -67,6 +67,18 @@ var hostVerbs = []Verb{
 		}),
 	},
 	{
+		Name: "undeclare", Form: "undeclare HOST", Says: "The cluster file does not declare the node any more: its addresses move, one hand-over each", Example: "at 10s undeclare lb-1",
+		parse: onHost(aNode, func(r *run, h *sim.Host) string {
+			return unless(h.IsDeclared() && r.othersDeclared(h), "it is not declared, or is the last one that is", func() { r.world.Declare(h, false) })
+		}),
+	},
+	{
+		Name: "declare", Form: "declare HOST", Says: "It declares it again", Example: "at 30s declare lb-1",
+		parse: onHost(aNode, func(r *run, h *sim.Host) string {
+			return unless(!h.IsDeclared(), "it is declared", func() { r.world.Declare(h, true) })
+		}),
+	},
+	{
 		Name: "suspend", Form: "suspend HOST D", Says: "The host stands still and its clock with it: beyond what is promised, so that a violation is inconclusive", Example: "at 10s suspend lb-1 3s",
 		parse: forAWhile(anyHost, func(r *run, h *sim.Host, d time.Duration) string {
 			return unless(h.Up() && !h.Frozen(), "it stands still or has no power", func() { r.world.Suspend(h, d) })
@@ -154,6 +166,11 @@ var hostVerbs = []Verb{
 }
 
 // unless does something if it can be done, else it says why not.
+// othersDeclared tells whether the cluster file has another node: a cluster without any is none.
+func (r *run) othersDeclared(h *sim.Host) bool {
+	return slices.ContainsFunc(r.world.Hosts, func(other *sim.Host) bool { return other != h && other.IsNode() && other.IsDeclared() })
+}
+
 func unless(can bool, why string, do func()) string {
 	if !can {
 		return why
