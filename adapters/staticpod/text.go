@@ -152,6 +152,10 @@ exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/{{.MonitorPort}} && printf "GET {{.Moni
 //
 // In the foreground it tells of servers that come and go without a log of its own.
 //
+// A node that is lost took its API server with it. Who then takes the VIP over sends a third of the requests there, until that server is known to be down: by
+// checks alone up to 8.7 s after the loss, measured, and each request waits for its connection first. So a connection is given up after a second (on
+// one segment that is a lost SYN, at least) and tried with another server, and one that fails counts as a failed check: 3.5 s.
+//
 // A back end is ready where /readyz says so. 401 and 403 are answers of an API server that lets nobody ask without a name: it is there.
 var haproxyText = parse(fileHAProxy, `# Written by viplog, which puts back what is changed here.
 global
@@ -160,7 +164,7 @@ global
   mworker-max-reloads 4
 defaults
   mode tcp
-  timeout connect 5s
+  timeout connect 1s
   timeout client 1m
   timeout server 1m
   timeout tunnel 1h
@@ -174,8 +178,8 @@ defaults
   srvtcpka-idle 30s
   srvtcpka-intvl 10s
   srvtcpka-cnt 3
-  retries 1
-  option redispatch
+  retries 2
+  option redispatch 1
   option dontlognull
 frontend apiserver
   bind {{.Bind}}
@@ -194,7 +198,7 @@ backend masters
   http-check send meth GET uri /readyz
   http-check expect rstatus ^(200|401|403)$
   balance roundrobin
-  default-server check check-ssl verify none inter 2s fastinter 1s downinter 1s fall 3 rise 2 on-marked-down shutdown-sessions
+  default-server check check-ssl verify none inter 2s fastinter 1s downinter 1s fall 3 rise 2 observe layer4 error-limit 1 on-error fail-check on-marked-down shutdown-sessions
 {{- range .Servers}}
   server {{.Addr}} {{.}}
 {{- end}}
