@@ -46,6 +46,7 @@ type bench struct {
 	o      Options
 	plan   frontend.Plan
 	self   Local
+	front  netip.Addr // where clients connect to
 }
 
 func newBench(t testing.TB) *bench {
@@ -63,7 +64,7 @@ func newBench(t testing.TB) *bench {
 	}
 	a, b, c := addr("10.0.0.2"), addr("10.0.0.3"), addr("10.0.0.4")
 	node := &fakeNode{speaks: true}
-	return &bench{t: t, node: node, keeper: &Keeper{Options: o, Node: node}, o: o.withDefaults(), self: localOf(a), plan: frontend.Plan{
+	return &bench{t: t, node: node, keeper: &Keeper{Options: o, Node: node}, o: o.withDefaults(), self: localOf(a), front: c, plan: frontend.Plan{
 		Cluster: "c1", VIP: addr("10.0.0.71"), Port: 443, RouterID: 7, GARPRepeat: 5, Backends: []netip.Addr{a, b, c},
 		Members: []frontend.Member{{Address: a, Priority: 254}, {Address: b, Priority: 244}, {Address: c, Priority: 234}},
 	}}

@@ -145,6 +145,31 @@ func TestASocketThatNobodyListensOnIsNoError(t *testing.T) {
 	b.wants(b.keep())
 }
 
+// TestAMasterThatStartsIsNoError closes each connection without reading, as an HAProxy does whose start has not come to its end.
+func TestAMasterThatStartsIsNoError(t *testing.T) {
+	b := newBench(t)
+	b.keep()
+	l, err := net.Listen("unix", b.o.run(nameHAProxy, fileSocket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	}()
+	for range 20 { // its close comes before what it is sent, or after
+		b.wants(b.keep())
+	}
+	_ = l.Close()
+	newMaster(t, b.o)
+	b.wants(b.keep(), reloadedHAProxy)
+}
+
 func TestTheTimeOfAReloadIsTheNextSecond(t *testing.T) {
 	b := newBench(t)
 	b.keep()
