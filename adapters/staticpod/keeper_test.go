@@ -251,6 +251,33 @@ func TestAMemberThatIsLeftAloneLosesItsCheckOnly(t *testing.T) {
 	b.right()
 }
 
+// TestADeletedFolderHasItsPodsStartedAnew, for a container has the old one mounted; and no Pod is touched whose folders are there.
+func TestADeletedFolderHasItsPodsStartedAnew(t *testing.T) {
+	b := newBench(t)
+	b.keep()
+	const dead = ": a folder of its Pod was deleted, and is another one now"
+	haproxy, keepalived := "/etc/kubernetes/manifests/viplog-haproxy.yaml", "/etc/kubernetes/manifests/viplog-keepalived.yaml"
+	for folder, want := range map[string][]string{
+		b.o.run(nameHAProxy, ""):    {"removed " + haproxy + dead, "written " + haproxy + ": missing"},
+		b.o.run(nameKeepalived, ""): {"removed " + keepalived + dead, "written " + keepalived + ": missing"},
+		b.o.RunFolder: {
+			"removed " + haproxy + dead, "removed " + keepalived + dead, "written " + haproxy + ": missing", "written " + keepalived + ": missing",
+		},
+		b.o.ConfigFolder: {
+			"removed " + haproxy + dead, "removed " + keepalived + dead, "restored /etc/viplog/frontend/check-haproxy: missing",
+			"restored /etc/viplog/frontend/haproxy.cfg: missing", "restored /etc/viplog/frontend/keepalived.conf: missing",
+			"written " + haproxy + ": missing", "written " + keepalived + ": missing",
+		},
+	} {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+		b.wants(b.keep(), want...)
+		b.wants(b.keep())
+		b.right()
+	}
+}
+
 func TestForeignFilesAreLeftAlone(t *testing.T) {
 	b := newBench(t)
 	others := []string{filepath.Join(b.o.ManifestFolder, "etcd.yaml"), filepath.Join(filepath.Dir(b.o.ManifestFolder), ".viplog-other.new")}

@@ -102,6 +102,15 @@ func TestAKubeletRunsTheFrontEndOfAMemberThatIsAlone(t *testing.T) {
 	b.hasRights(h, nameKeepalived)
 	b.kept(time.Minute, "both Pods are ready", func() bool { return ready(k, nameKeepalived) && ready(k, nameHAProxy) })
 	b.wantsRestarts(k, 0, 0)
+
+	// What a container has mounted outlives its name on the node.
+	if err := os.RemoveAll(b.o.ConfigFolder); err != nil {
+		t.Fatal(err)
+	}
+	b.plan.Backends = []netip.Addr{addr("10.0.0.3")}
+	begin = time.Now()
+	b.kept(time.Minute, "the folder that was made again is read", func() bool { return b.holds(h) && b.ask(client) == "10.0.0.3" })
+	b.took("the folder that was made again is read", begin)
 }
 
 // benchInALab has the node of a bench in a lab with a client, and two API servers on it, of which the first is asked.
