@@ -88,7 +88,8 @@ func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 }
 
 // makeFolders makes those that are missing. A Pod that runs has the deleted folder mounted until its container begins anew, and would never see what
-// is written into the next one: so its manifest goes, and comes back later in the same look, whereupon the kubelet starts the Pod anew.
+// is written into the next one: so its manifest goes, and comes back later in the same look, whereupon the kubelet starts the Pod anew. Until it has, the
+// old program is not to be asked to reload: what that is done by goes too.
 func (k *Keeper) makeFolders(o Options) (changes []Change, err error) {
 	for _, f := range []struct {
 		path string
@@ -101,6 +102,7 @@ func (k *Keeper) makeFolders(o Options) (changes []Change, err error) {
 		if _, missing := os.Lstat(f.path); errors.Is(missing, os.ErrNotExist) {
 			for _, pod := range f.pods {
 				changes, err = k.remove(changes, err, o.manifest(pod), deadEnd)
+				err = errors.Join(err, removeIfThere(o.run(pod, askedBy[pod])))
 			}
 		}
 		if err == nil { // else the next look finds it missing again
@@ -109,6 +111,9 @@ func (k *Keeper) makeFolders(o Options) (changes []Change, err error) {
 	}
 	return changes, err
 }
+
+// askedBy is the file without which a program is not asked to reload.
+var askedBy = map[string]string{nameHAProxy: fileSocket, nameKeepalived: filePID}
 
 // Guard is the part of Keep that needs no files, for when it is not known which are right: it cleans up, and takes the VIP of a Keepalived that is gone off.
 func (k *Keeper) Guard() ([]Change, error) { return k.guard(k.Options.withDefaults(), nil) }
