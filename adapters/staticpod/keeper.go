@@ -89,24 +89,28 @@ func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 
 // makeFolders makes those that are missing. A Pod that runs has the deleted folder mounted until its container begins anew, and would never see what
 // is written into the next one: so its manifest goes, and comes back later in the same look, whereupon the kubelet starts the Pod anew. Until it has, the
-// old program is not to be asked to reload: what that is done by goes too.
+// old program is not to be asked to reload: what that is done by goes too. Folders that end with the machine are missing at the first look after its
+// start, when no Pod runs: a kubelet makes them too.
 func (k *Keeper) makeFolders(o Options) (changes []Change, err error) {
 	for _, f := range []struct {
-		path string
-		pods []string
+		path    string
+		deleted bool // if it is missing
+		pods    []string
 	}{
-		{o.ConfigFolder, []string{nameHAProxy, nameKeepalived}},
-		{o.run(nameHAProxy, ""), []string{nameHAProxy}},
-		{o.run(nameKeepalived, ""), []string{nameKeepalived}},
+		{o.ConfigFolder, true, []string{nameHAProxy, nameKeepalived}},
+		{o.run(nameHAProxy, ""), k.kept != nil, []string{nameHAProxy}},
+		{o.run(nameKeepalived, ""), k.kept != nil, []string{nameKeepalived}},
 	} {
-		if _, missing := os.Lstat(f.path); errors.Is(missing, os.ErrNotExist) {
-			for _, pod := range f.pods {
-				changes, err = k.remove(changes, err, o.manifest(pod), deadEnd)
-				err = errors.Join(err, removeIfThere(o.run(pod, askedBy[pod])))
-			}
+		_, missing := os.Lstat(f.path)
+		if err := os.MkdirAll(f.path, 0o700); err != nil {
+			return changes, err
 		}
-		if err == nil { // else the next look finds it missing again
-			err = os.MkdirAll(f.path, 0o700)
+		if !f.deleted || !errors.Is(missing, os.ErrNotExist) {
+			continue
+		}
+		for _, pod := range f.pods {
+			changes, err = k.remove(changes, err, o.manifest(pod), deadEnd)
+			err = errors.Join(err, removeIfThere(o.run(pod, askedBy[pod])))
 		}
 	}
 	return changes, err

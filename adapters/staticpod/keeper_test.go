@@ -276,6 +276,11 @@ func TestADeletedFolderHasItsPodsStartedAnew(t *testing.T) {
 		b.wants(b.keep())
 		b.right()
 	}
+	if err := os.RemoveAll(b.o.RunFolder); err != nil { // by a start of the machine
+		t.Fatal(err)
+	}
+	b.keeper = &Keeper{Options: b.keeper.Options, Node: b.node}
+	b.wants(b.keep())
 }
 
 func TestForeignFilesAreLeftAlone(t *testing.T) {
