@@ -18,6 +18,9 @@
 // Neither needs a signal, so neither Pod shares a process namespace, and a viplog in a container can do it as well. What cannot be reloaded (images,
 // arguments, resources) is in the manifest, and a change of it restarts the Pod, as the kubelet does with static Pods: one node at a time, please.
 //
+// A folder that is deleted is another matter than a file: containers have the old one mounted. Its Pods are started anew, by taking their manifests away
+// and putting them back.
+//
 // # Two Pods
 //
 // HAProxy may restart without Keepalived, and the other way round. Both are root, without any capability but the few that they need. Keepalived's check
@@ -31,4 +34,9 @@
 // between restarts, or is dead, is later than the 3 s after which another member takes over, and two nodes would answer. So a Keeper looks too: who
 // speaks VRRP has a raw socket of that protocol, which /proc shows for the network namespace, whatever the process namespace; while there is none, no
 // VIP may be there. It acts at the second look, for a reload opens the socket anew.
+//
+// # What a kubelet makes of it
+//
+// Tests hold the manifests to a real kubelet with containerd, in a host of fixtures/lab: that Pods are ready, have the rights that their manifests say and
+// no others, are started anew when they are killed, and end with their manifests.
 package staticpod

@@ -171,11 +171,11 @@ func (b *bench) apiServer(h *lab.Host, at string) (asked *atomic.Int64) {
 	return asked
 }
 
-// client connects by HAProxy, once per request.
+// client connects to the front end, once per request.
 func (b *bench) client(h *lab.Host) *http.Client {
 	dial := func(context.Context, string, string) (c net.Conn, err error) {
 		err = h.Do(func() (err error) {
-			c, err = net.DialTimeout("tcp", fmt.Sprintf("10.0.0.4:%d", b.plan.Port), 2*time.Second)
+			c, err = net.DialTimeout("tcp", netip.AddrPortFrom(b.front, b.plan.Port).String(), 2*time.Second)
 			return err
 		})
 		return c, err

@@ -61,12 +61,12 @@ func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, folder := range []string{o.ConfigFolder, o.run(nameHAProxy, ""), o.run(nameKeepalived, "")} {
-		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return nil, err
-		}
+	if changes, err = k.makeFolders(o); err != nil {
+		return changes, err
 	}
-	if changes, err = k.guard(o, vipsIn(contentOf(wanted, o.config(fileKeepalived)))); err != nil {
+	guarded, err := k.guard(o, vipsIn(contentOf(wanted, o.config(fileKeepalived))))
+	changes = append(changes, guarded...)
+	if err != nil {
 		return changes, err
 	}
 	for _, f := range wanted {
@@ -80,12 +80,44 @@ func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 	}
 	for _, path := range o.paths() {
 		if contentOf(wanted, path) == nil {
-			changes, err = k.remove(changes, err, path)
+			changes, err = k.remove(changes, err, path, unwanted)
 		}
 	}
 	reloaded, failed := k.reload(o, wanted)
 	return append(changes, reloaded...), errors.Join(err, failed)
 }
+
+// makeFolders makes those that are missing. A Pod that runs has the deleted folder mounted until its container begins anew, and would never see what
+// is written into the next one: so its manifest goes, and comes back later in the same look, whereupon the kubelet starts the Pod anew. Until it has, the
+// old program is not to be asked to reload: what that is done by goes too. Folders that end with the machine are missing at the first look after its
+// start, when no Pod runs: a kubelet makes them too.
+func (k *Keeper) makeFolders(o Options) (changes []Change, err error) {
+	for _, f := range []struct {
+		path    string
+		deleted bool // if it is missing
+		pods    []string
+	}{
+		{o.ConfigFolder, true, []string{nameHAProxy, nameKeepalived}},
+		{o.run(nameHAProxy, ""), k.kept != nil, []string{nameHAProxy}},
+		{o.run(nameKeepalived, ""), k.kept != nil, []string{nameKeepalived}},
+	} {
+		_, missing := os.Lstat(f.path)
+		if err := os.MkdirAll(f.path, 0o700); err != nil {
+			return changes, err
+		}
+		if !f.deleted || !errors.Is(missing, os.ErrNotExist) {
+			continue
+		}
+		for _, pod := range f.pods {
+			changes, err = k.remove(changes, err, o.manifest(pod), deadEnd)
+			err = errors.Join(err, removeIfThere(o.run(pod, askedBy[pod])))
+		}
+	}
+	return changes, err
+}
+
+// askedBy is the file without which a program is not asked to reload.
+var askedBy = map[string]string{nameHAProxy: fileSocket, nameKeepalived: filePID}
 
 // Guard is the part of Keep that needs no files, for when it is not known which are right: it cleans up, and takes the VIP of a Keepalived that is gone off.
 func (k *Keeper) Guard() ([]Change, error) { return k.guard(k.Options.withDefaults(), nil) }
@@ -115,14 +147,14 @@ func (k *Keeper) Remove() (changes []Change, done bool, err error) {
 	o := k.Options.withDefaults()
 	changes, err = k.look(o)
 	before := len(changes)
-	if changes, err = k.remove(changes, err, o.manifest(nameKeepalived)); err != nil || len(changes) > before || !k.gone(o) {
+	if changes, err = k.remove(changes, err, o.manifest(nameKeepalived), unwanted); err != nil || len(changes) > before || !k.gone(o) {
 		return changes, false, err
 	}
 	if changes, err = k.takeOff(changes, vipsOf(o)); err != nil {
 		return changes, false, err
 	}
 	for _, path := range slices.Backward(o.paths()) {
-		changes, err = k.remove(changes, err, path)
+		changes, err = k.remove(changes, err, path, unwanted)
 	}
 	for _, path := range o.runs() {
 		err = errors.Join(err, removeIfThere(path))
@@ -227,7 +259,13 @@ func (k *Keeper) put(f File) (change Change, differed bool, err error) {
 	return Change{what, f.Path, why}, why != "", nil
 }
 
-func (k *Keeper) remove(changes []Change, err error, path string) ([]Change, error) {
+// Why files are removed.
+const (
+	unwanted = "the plan has no use for it"
+	deadEnd  = "a folder of its Pod was deleted, and is another one now"
+)
+
+func (k *Keeper) remove(changes []Change, err error, path, why string) ([]Change, error) {
 	if _, missing := os.Lstat(path); errors.Is(missing, os.ErrNotExist) {
 		return changes, err
 	}
@@ -235,7 +273,7 @@ func (k *Keeper) remove(changes []Change, err error, path string) ([]Change, err
 		return changes, errors.Join(err, failed)
 	}
 	delete(k.kept, path)
-	return append(changes, Change{Removed, path, "the plan has no use for it"}), errors.Join(err, syncFolder(filepath.Dir(path)))
+	return append(changes, Change{Removed, path, why}), errors.Join(err, syncFolder(filepath.Dir(path)))
 }
 
 // ErrFiles says that what is to be kept was not rendered with the Keeper's options.

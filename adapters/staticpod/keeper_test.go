@@ -46,6 +46,7 @@ type bench struct {
 	o      Options
 	plan   frontend.Plan
 	self   Local
+	front  netip.Addr // where clients connect to
 }
 
 func newBench(t testing.TB) *bench {
@@ -63,7 +64,7 @@ func newBench(t testing.TB) *bench {
 	}
 	a, b, c := addr("10.0.0.2"), addr("10.0.0.3"), addr("10.0.0.4")
 	node := &fakeNode{speaks: true}
-	return &bench{t: t, node: node, keeper: &Keeper{Options: o, Node: node}, o: o.withDefaults(), self: localOf(a), plan: frontend.Plan{
+	return &bench{t: t, node: node, keeper: &Keeper{Options: o, Node: node}, o: o.withDefaults(), self: localOf(a), front: c, plan: frontend.Plan{
 		Cluster: "c1", VIP: addr("10.0.0.71"), Port: 443, RouterID: 7, GARPRepeat: 5, Backends: []netip.Addr{a, b, c},
 		Members: []frontend.Member{{Address: a, Priority: 254}, {Address: b, Priority: 244}, {Address: c, Priority: 234}},
 	}}
@@ -248,6 +249,38 @@ func TestAMemberThatIsLeftAloneLosesItsCheckOnly(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	b.right()
+}
+
+// TestADeletedFolderHasItsPodsStartedAnew, for a container has the old one mounted; and no Pod is touched whose folders are there.
+func TestADeletedFolderHasItsPodsStartedAnew(t *testing.T) {
+	b := newBench(t)
+	b.keep()
+	const dead = ": a folder of its Pod was deleted, and is another one now"
+	haproxy, keepalived := "/etc/kubernetes/manifests/viplog-haproxy.yaml", "/etc/kubernetes/manifests/viplog-keepalived.yaml"
+	for folder, want := range map[string][]string{
+		b.o.run(nameHAProxy, ""):    {"removed " + haproxy + dead, "written " + haproxy + ": missing"},
+		b.o.run(nameKeepalived, ""): {"removed " + keepalived + dead, "written " + keepalived + ": missing"},
+		b.o.RunFolder: {
+			"removed " + haproxy + dead, "removed " + keepalived + dead, "written " + haproxy + ": missing", "written " + keepalived + ": missing",
+		},
+		b.o.ConfigFolder: {
+			"removed " + haproxy + dead, "removed " + keepalived + dead, "restored /etc/viplog/frontend/check-haproxy: missing",
+			"restored /etc/viplog/frontend/haproxy.cfg: missing", "restored /etc/viplog/frontend/keepalived.conf: missing",
+			"written " + haproxy + ": missing", "written " + keepalived + ": missing",
+		},
+	} {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+		b.wants(b.keep(), want...)
+		b.wants(b.keep())
+		b.right()
+	}
+	if err := os.RemoveAll(b.o.RunFolder); err != nil { // by a start of the machine
+		t.Fatal(err)
+	}
+	b.keeper = &Keeper{Options: b.keeper.Options, Node: b.node}
+	b.wants(b.keep())
 }
 
 func TestForeignFilesAreLeftAlone(t *testing.T) {

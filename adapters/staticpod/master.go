@@ -18,8 +18,10 @@ const reloadPatience = 3 * time.Second
 // reload that is under way swallows the command.
 func reloadHAProxy(o Options) (answer, error) {
 	before, err := stateOfMaster(o)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return absent, nil
+	for _, away := range []error{os.ErrNotExist, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, away) {
+			return absent, nil // the last two: it starts, and its socket is there before it reads
+		}
 	}
 	if err != nil {
 		return absent, err

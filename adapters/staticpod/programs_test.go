@@ -59,7 +59,7 @@ func (b *bench) run(h *lab.Host, program string, arguments ...string) (output st
 }
 
 // until waits for something that comes by itself.
-func until(t *testing.T, patience time.Duration, what string, is func() bool) {
+func until(t testing.TB, patience time.Duration, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -145,6 +145,49 @@ func TestASocketThatNobodyListensOnIsNoError(t *testing.T) {
 	b.wants(b.keep())
 }
 
+// TestAProgramThatEndsIsNotAskedToReload: it has a folder mounted that was deleted, and would refuse what it does not find.
+func TestAProgramThatEndsIsNotAskedToReload(t *testing.T) {
+	b := newBench(t)
+	b.keep()
+	m := newMaster(t, b.o)
+	m.refuses = true
+	b.started()
+	if err := os.RemoveAll(b.o.ConfigFolder); err != nil {
+		t.Fatal(err)
+	}
+	b.keep()
+	b.wants(b.keep())
+	m.wants(t, 0)
+	newMaster(t, b.o)
+	b.started()
+	b.wants(b.keep(), reloadedHAProxy, reloadedKeepalived)
+}
+
+// TestAMasterThatStartsIsNoError closes each connection without reading, as an HAProxy does whose start has not come to its end.
+func TestAMasterThatStartsIsNoError(t *testing.T) {
+	b := newBench(t)
+	b.keep()
+	l, err := net.Listen("unix", b.o.run(nameHAProxy, fileSocket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	}()
+	for range 20 { // its close comes before what it is sent, or after
+		b.wants(b.keep())
+	}
+	_ = l.Close()
+	newMaster(t, b.o)
+	b.wants(b.keep(), reloadedHAProxy)
+}
+
 func TestTheTimeOfAReloadIsTheNextSecond(t *testing.T) {
 	b := newBench(t)
 	b.keep()
