@@ -12,17 +12,20 @@ import (
 // program reads a configuration.
 type program struct {
 	name, config string
+	begun        string                        // of its run folder: made when it starts, within readsWithin of reading its configuration
 	ask          func(Options) (answer, error) // to read it again
 }
 
-var programs = []program{{nameHAProxy, fileHAProxy, reloadHAProxy}, {nameKeepalived, fileKeepalived, reloadKeepalived}}
+var programs = []program{
+	{nameHAProxy, fileHAProxy, fileSocket, reloadHAProxy},
+	{nameKeepalived, fileKeepalived, filePID, reloadKeepalived},
+}
 
 // answer is what comes of asking a program to reload.
 type answer int
 
 const (
-	absent  answer = iota // it does not run: it is asked again by the next look, for it may have begun with the old configuration
-	current               // it has begun with the one that there is
+	absent answer = iota // it does not run: it is asked again by the next look, for it may have begun with the old configuration
 	reloads
 )
 
@@ -47,6 +50,12 @@ func (k *Keeper) reloadOne(o Options, p program, sum string) (asked bool, err er
 	if why, err := differs(loaded); err != nil || why == "" {
 		return false, err
 	}
+	if begins, err := p.beginsWith(o); err != nil {
+		return false, err
+	} else if begins {
+		delete(k.refused, p.name)
+		return false, Write(loaded)
+	}
 	if k.refused[p.name] == sum {
 		return false, ErrRefused // once is enough: HAProxy counts reloads that fail when it ends workers that have seen too many
 	}
@@ -60,22 +69,27 @@ func (k *Keeper) reloadOne(o Options, p program, sum string) (asked bool, err er
 	return a == reloads, Write(loaded)
 }
 
-// readsWithin bounds the time from the start of Keepalived, when it writes its process id, to when it has read its configuration.
+// readsWithin bounds the time between the start of a program, by its file, and when it has read its configuration.
 const readsWithin = time.Second
 
-// reloadKeepalived names a time: its file knows whole seconds, and of one that is past Keepalived would take no notice. One that has just begun is left
-// alone: it would wait for a master anew.
-func reloadKeepalived(o Options) (answer, error) {
-	began, err := os.Stat(o.run(nameKeepalived, filePID))
+// beginsWith tells whether a program has begun, or will, with the configuration that there is. It is left alone then: Keepalived would wait for a
+// master anew, and HAProxy would start another worker.
+func (p program) beginsWith(o Options) (bool, error) {
+	began, err := os.Stat(o.run(p.name, p.begun))
 	if errors.Is(err, os.ErrNotExist) {
-		return absent, nil
+		return false, nil
 	}
-	written, failed := os.Stat(o.config(fileKeepalived))
+	written, failed := os.Stat(o.config(p.config))
 	if err = errors.Join(err, failed); err != nil {
-		return absent, err
+		return false, err
 	}
-	if began.ModTime().After(written.ModTime().Add(readsWithin)) {
-		return current, nil
+	return began.ModTime().After(written.ModTime().Add(readsWithin)), nil
+}
+
+// reloadKeepalived names a time: its file knows whole seconds, and of one that is past Keepalived would take no notice.
+func reloadKeepalived(o Options) (answer, error) {
+	if _, err := os.Stat(o.run(nameKeepalived, filePID)); errors.Is(err, os.ErrNotExist) {
+		return absent, nil
 	}
 	at := time.Now().UTC().Truncate(time.Second).Add(2 * time.Second)
 	return reloads, Write(File{o.run(nameKeepalived, fileReload), []byte(at.Format("2006-01-02 15:04:05Z") + "\n"), modeFile})

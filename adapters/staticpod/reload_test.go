@@ -229,3 +229,31 @@ func TestAKeepalivedThatBeganWithItsConfigurationIsLeftAlone(t *testing.T) {
 		t.Errorf("an edit: %q", got)
 	}
 }
+
+// TestAnHAProxyThatBeganWithItsConfigurationIsLeftAlone, also where the one before it had refused that.
+func TestAnHAProxyThatBeganWithItsConfigurationIsLeftAlone(t *testing.T) {
+	b := newBench(t)
+	b.keep()
+	m := newMaster(t, b.o)
+	m.set(func() { m.refuses = true })
+	if _, err := b.keeper.Keep(b.files()); !errors.Is(err, ErrRefused) {
+		t.Fatal(err)
+	}
+	m.wants(t, 1)
+	began := time.Now().Add(2 * readsWithin)
+	if err := os.Chtimes(b.o.run(nameHAProxy, fileSocket), began, began); err != nil {
+		t.Fatal(err)
+	}
+	b.wants(b.keep())
+	m.wants(t, 1)
+	m.set(func() { m.refuses = false })
+	began = time.Now()
+	if err := os.Chtimes(b.o.run(nameHAProxy, fileSocket), began, began); err != nil {
+		t.Fatal(err)
+	}
+	b.plan.Backends = b.plan.Backends[:2]
+	if got := b.keep(); len(got) != 2 || got[1] != reloadedHAProxy {
+		t.Errorf("an edit: %q", got)
+	}
+	m.wants(t, 2)
+}
