@@ -10,7 +10,7 @@ import (
 
 // codec writes or reads the canonical encoding. One method describes each record for both directions, so that they
 // cannot differ. Numbers are unsigned varints; texts and lists carry their length. Reading checks every bound and
-// keeps the first error.
+// keeps the first error. Writing leaves what it describes alone: clones share it, and are encoded beside each other.
 type codec struct {
 	data    []byte // written so far, or still to be read
 	reading bool
@@ -42,8 +42,9 @@ func (c *codec) fail() {
 // code handles any type whose value fits a uint64.
 func code[T ~int | ~int64 | ~uint64 | ~uint16](c *codec, v *T) {
 	n := uint64(*v)
-	c.number(&n)
-	*v = T(n)
+	if c.number(&n); c.reading {
+		*v = T(n)
+	}
 }
 
 func (c *codec) flag(v *bool) {
@@ -51,7 +52,9 @@ func (c *codec) flag(v *bool) {
 	if *v {
 		n = 1
 	}
-	c.number(&n)
+	if c.number(&n); !c.reading {
+		return
+	}
 	if n > 1 {
 		c.fail()
 	}
