@@ -32,7 +32,8 @@
 // another host, or not at all. The other way round, answers to the kernel's own questions, of which a cold probe makes many, are not told
 // apart from those to the probe's: they are further answers.
 //
-// A cold probe leaves an entry alone that somebody waits for.
+// A cold probe leaves an entry alone that somebody waits for, and for one spacing more when what was sent last has no answer yet: Linux takes
+// an entry for resolved before it sends what waited in it, and throws the rest away if it is deleted in between (Linux 6.18, __neigh_update).
 //
 // # Clocks
 //

@@ -125,7 +125,8 @@ func (p *probe) send(ctx context.Context) {
 		p.stall = max(p.stall, now-last)
 		last = now
 		if p.cold != nil {
-			p.cold.forget(now)
+			_, unanswered := p.counts()
+			p.cold.forget(now, unanswered > 0)
 		}
 		for _, s := range p.senders {
 			s.send(tick)

@@ -75,11 +75,12 @@ func (w way) source(a netip.Addr) (netip.Addr, error) {
 
 // neighbour deletes an entry of the kernel's neighbour cache.
 type neighbour struct {
-	link  int
-	hop   netip.Addr
-	every time.Duration
-	last  time.Duration
-	calls map[int]*nl.SocketHandle
+	link     int
+	hop      netip.Addr
+	every    time.Duration
+	last     time.Duration
+	resolved bool // the entry had an answer already when it was looked at last
+	calls    map[int]*nl.SocketHandle
 }
 
 // newNeighbour deletes the entry once, to see whether it may.
@@ -115,19 +116,29 @@ func (n *neighbour) call(what, flags int) ([][]byte, error) {
 	return r.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWNEIGH)
 }
 
-// forget deletes the entry when it is time, unless what was sent before still waits for it: the kernel would throw that away, and no client
-// does. That there is none is as good.
-func (n *neighbour) forget(now time.Duration) {
+// forget deletes the entry when it is time and nothing waits in it: the kernel would throw that away, and no client does. That there is no
+// entry is as good. Unanswered says that a request of the probe has no answer yet.
+func (n *neighbour) forget(now time.Duration, unanswered bool) {
 	if now-n.last < n.every {
 		return
 	}
 	n.last = now
 	if found, err := n.call(unix.RTM_GETNEIGH, 0); err == nil && len(found) > 0 {
-		if entry, err := netlink.NeighDeserialize(found[0]); err == nil && entry.State == netlink.NUD_INCOMPLETE {
+		if entry, err := netlink.NeighDeserialize(found[0]); err == nil && n.mayHoldRequests(entry.State, unanswered) {
 			return
 		}
 	}
+	n.resolved = false
 	_, _ = n.call(unix.RTM_DELNEIGH, unix.NLM_F_ACK)
+}
+
+// mayHoldRequests tells whether requests may wait in the entry, whose state (NUD_…) is given each time that it is looked at. They do until
+// somebody has answered, and for a moment after: the kernel takes the entry for resolved before it sends them (__neigh_update). They are
+// gone when nothing is unanswered, and when the entry was resolved a spacing ago already.
+func (n *neighbour) mayHoldRequests(state int, unanswered bool) bool {
+	before := n.resolved
+	n.resolved = state != netlink.NUD_INCOMPLETE
+	return !n.resolved || unanswered && !before
 }
 
 func (n *neighbour) close() { n.calls[unix.NETLINK_ROUTE].Close() }
