@@ -156,7 +156,7 @@ func scripted(t *testing.T, gateway *lab.Host, react func(announced map[mac]int,
 		if !answers {
 			return w.send(question(w.me, gate, spare))
 		}
-		return w.send(echo{echoReply, w.me, to, gate, e.source, e.id, e.sequence}.bytes(), nil)
+		return w.send(echo{echoReply, w.me, to, gate, e.source, e.id, e.sequence}.bytes())
 	}
 	ended := make(chan struct{})
 	go func() {

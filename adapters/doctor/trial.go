@@ -143,7 +143,7 @@ func (t *trial) echo(ctx context.Context, from mac) (r reaction, err error) {
 	t.next = t.h.now().Add(t.askEach) // one request a second
 	t.sequence++
 	request := echo{echoRequest, from, t.gateway.mac, t.address, t.gateway.address, echoID, t.sequence}
-	if err := t.send(request.bytes(), nil); err != nil {
+	if err := t.send(request.bytes()); err != nil {
 		return r, err
 	}
 	answering := error(nil)

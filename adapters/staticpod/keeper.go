@@ -20,6 +20,8 @@ type Keeper struct {
 	kept    map[string]string // what the files held when they were last right, by path
 	refused map[string]string // the configuration that a program did not take, as loaded knows it
 	silent  int               // how many looks in succession found nobody who speaks VRRP
+	sawRun  bool              // the last look has found Keepalived's run folder
+	unseen  bool              // a folder of Keepalived's Pod was deleted: one may run whose process id no file shows
 }
 
 // Node is what a Keeper needs of its node besides files.
@@ -101,16 +103,17 @@ func (k *Keeper) makeFolders(o Options) (changes []Change, err error) {
 		{o.run(nameHAProxy, ""), k.kept != nil, []string{nameHAProxy}},
 		{o.run(nameKeepalived, ""), k.kept != nil, []string{nameKeepalived}},
 	} {
-		_, missing := os.Lstat(f.path)
+		wasThere := isThere(f.path)
 		if err := os.MkdirAll(f.path, 0o700); err != nil {
 			return changes, err
 		}
-		if !f.deleted || !errors.Is(missing, os.ErrNotExist) {
+		if !f.deleted || wasThere {
 			continue
 		}
 		for _, pod := range f.pods {
 			changes, err = k.remove(changes, err, o.manifest(pod), deadEnd)
 			err = errors.Join(err, removeIfThere(o.run(pod, askedBy[pod])))
+			k.unseen = k.unseen || pod == nameKeepalived
 		}
 	}
 	return changes, err
@@ -166,10 +169,16 @@ func (k *Keeper) Remove() (changes []Change, done bool, err error) {
 const looks = 2
 
 // gone tells whether our Keepalived has ended, for one that is to end: without a socket, or with its process id taken away, which it does itself when
-// it is asked to end. So the node may have another Keepalived, for purposes of its own.
+// it is asked to end. So the node may have another Keepalived, for purposes of its own. A process id that went with its folder proves nothing.
 func (k *Keeper) gone(o Options) bool {
-	_, missing := os.Lstat(o.run(nameKeepalived, filePID))
-	return k.silent >= looks || errors.Is(missing, os.ErrNotExist)
+	return k.silent >= looks || !k.unseen && !isThere(o.run(nameKeepalived, filePID))
+}
+
+// watchRun notes when Keepalived's run folder goes. A Keepalived that has begun since then shows its process id in the next one.
+func (k *Keeper) watchRun(o Options) {
+	isHere := isThere(o.run(nameKeepalived, ""))
+	k.unseen = (k.unseen || k.sawRun && !isHere) && !isThere(o.run(nameKeepalived, filePID))
+	k.sawRun = isHere
 }
 
 // look cleans up, and sees whether somebody speaks VRRP.
@@ -185,6 +194,7 @@ func (k *Keeper) look(o Options) (changes []Change, err error) {
 			err = errors.Join(err, failed)
 		}
 	}
+	k.watchRun(o)
 	speaks, failed := k.node().SpeaksVRRP()
 	switch {
 	case failed != nil:
@@ -266,7 +276,7 @@ const (
 )
 
 func (k *Keeper) remove(changes []Change, err error, path, why string) ([]Change, error) {
-	if _, missing := os.Lstat(path); errors.Is(missing, os.ErrNotExist) {
+	if !isThere(path) {
 		return changes, err
 	}
 	if failed := os.Remove(path); failed != nil {
