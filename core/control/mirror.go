@@ -8,12 +8,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tidwall/btree"
+
 	"viplog/core/ledger"
 )
 
 // Owners remembers since when each address has its owner, which the ledger does not: it knows by which fact only.
 type Owners struct {
-	since map[netip.Addr]int64 // ledger time, Unix nanoseconds
+	since *btree.Map[string, int64] // by address: ledger time, Unix nanoseconds
 }
 
 // Since is the ledger time in Unix nanoseconds at which an address got the owner that it has; 0 where that is not known.
@@ -21,8 +23,12 @@ func (o *Owners) Since(a netip.Addr) int64 {
 	if o == nil {
 		return 0
 	}
-	return o.since[a]
+	since, _ := o.since.Get(a.String())
+	return since
 }
+
+// Clone makes an independent copy in O(1). It counts as a write.
+func (o *Owners) Clone() *Owners { return &Owners{o.since.Copy()} }
 
 // Mirror is the machine behind the statuses: it folds what facts changed into which Services' statuses may be others, and which
 // Events that is worth. Folded takes facts in the order of the log; Take gives what came together since.
@@ -57,7 +63,7 @@ const (
 // NewMirror makes a machine for a log that is folded from its first fact.
 func NewMirror() *Mirror {
 	return &Mirror{
-		Owners:   Owners{since: map[netip.Addr]int64{}},
+		Owners:   Owners{since: btree.NewMap[string, int64](0)},
 		services: map[ledger.ServiceKey]uint64{}, addresses: map[netip.Addr]uint64{},
 	}
 }
@@ -93,7 +99,7 @@ func (m *Mirror) Folded(sequence uint64, timeNanos int64, changes []ledger.Chang
 			m.services[c.Service] = since(m.services[c.Service])
 			worth = true
 		case ledger.Moved, ledger.Unowned:
-			m.Owners.since[c.Address] = timeNanos
+			m.Owners.since.Set(c.Address.String(), timeNanos)
 			m.addresses[c.Address] = since(m.addresses[c.Address])
 			worth = true
 		case ledger.Conflicted, ledger.Undisputed:
@@ -109,7 +115,7 @@ func (m *Mirror) Folded(sequence uint64, timeNanos int64, changes []ledger.Chang
 	for _, l := range lists {
 		m.addresses[l.Address] = since(m.addresses[l.Address])
 		if len(l.After) == 0 {
-			delete(m.Owners.since, l.Address)
+			m.Owners.since.Delete(l.Address.String())
 		}
 	}
 	if worth {
@@ -117,6 +123,9 @@ func (m *Mirror) Folded(sequence uint64, timeNanos int64, changes []ledger.Chang
 		m.forget(timeNanos)
 	}
 }
+
+// Sequence is that of the last fact folded.
+func (m *Mirror) Sequence() uint64 { return m.sequence }
 
 // forget drops what happened long ago.
 func (m *Mirror) forget(now int64) {

@@ -51,7 +51,12 @@ func ServiceFacts(s *ledger.State, seen Observed) (facts []event.Event, refused 
 		case known && old.Source != seen.Source:
 			why := fmt.Sprintf("it belongs to source %s, not %s", old.Source, seen.Source)
 			refused = append(refused, Refusal{Field: "service " + key.String(), Reason: why, Service: key})
-		case !known || !sameService(old, applied):
+		case known && sameService(old, applied):
+		default:
+			if _, err := event.Encode(applied); err != nil { // it is too large
+				refused = append(refused, Refusal{Field: "service " + key.String(), Reason: err.Error(), Service: key})
+				continue
+			}
 			facts = append(facts, applied)
 		}
 	}

@@ -171,6 +171,9 @@ func sentence(reason string) string { return cmp.Or(reason, "no reason is known"
 
 const longestMessage = 4096 // bytes; the API allows 32768
 
+// Clip cuts a text to what the API takes as the note of an Event.
+func Clip(note string) string { return clipped(note, longestNote) }
+
 // clipped cuts a text after whole characters.
 func clipped(text string, longest int) string {
 	if len(text) <= longest {
