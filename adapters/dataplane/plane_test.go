@@ -225,6 +225,14 @@ func TestHowADataPlaneStands(t *testing.T) {
 			{9600 * ms, both(8950*ms, 7900*ms), up, 0},
 			{9650 * ms, both(8950*ms, 9630*ms), up, 5},
 		}},
+		"a kube-proxy that is set to sync more often": {false, false, []step{
+			{0, answers(-time.Hour), up, -1},
+			{8 * s, answers(7900 * ms), up, -1},
+			{8450 * ms, answers(8400 * ms), up, -1},
+			{8500 * ms, says(5), up, 0},
+			{8600 * ms, answers(8400 * ms), up, 0},
+			{8900 * ms, answers(8800 * ms), up, 5},
+		}},
 		"a number that goes back": {false, false, []step{
 			{0, answers(-time.Hour), up, -1},
 			{1 * s, says(50), up, 0},

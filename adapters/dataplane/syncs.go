@@ -41,7 +41,7 @@ func (s *syncs) saw(is stamp, asked, now time.Time, isOther bool) {
 // serve tells whether what was written when it was said at an instant is served now.
 func (s *syncs) serve(said, now time.Time) bool {
 	known := said.Add(watchTakes)
-	began := s.before.Add(minSync) // at the earliest
+	began := s.before.Add(minSync) // at the earliest, unless kube-proxy is set to sync more often
 	switch {
 	case !s.synced:
 		return false
