@@ -12,6 +12,7 @@ import (
 func (a *Audit) stored(e log.Entry) {
 	changes := a.ledger.ApplyEntry(e)
 	a.countMembers()
+	a.world.showDataPlanes(e.Sequence)
 	a.world.tell("log", trace.Note{Kind: trace.Appended, Sequence: e.Sequence, Text: e.Type + " " + e.Entity})
 	for _, c := range changes {
 		switch {

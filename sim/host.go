@@ -50,6 +50,7 @@ type Host struct {
 	corrupt     bool              // the next fact that its agent folds is read wrong
 	isWrong     bool              // its agent has read one wrong
 	undeclared  bool              // by the cluster file
+	dataPlane   *dataPlane        // nil: it serves every address at once
 	clone       bool              // of a host with the same address and disk
 	rules       uint64            // the highest number of rules that its programs know
 }

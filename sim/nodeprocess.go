@@ -67,6 +67,9 @@ func (p *nodeProcess) open() {
 		p.machine.Ledger().FoldAs(h.binary())
 		p.proposer.folded = foldedOf(p.ledger)
 		p.do(func() { p.step(node.Linked{Interfaces: h.interfaces()}) })
+		if h.dataPlane != nil {
+			h.tellDataPlane()
+		}
 		p.follower().follow(h.world.snapshotFor(head))
 	})
 }
@@ -273,8 +276,11 @@ func (h *Host) receive(f segment.Frame) {
 	}
 }
 
-// forwards tells whether the host's kube-proxy knows an address: it has those of all Services.
+// forwards tells whether the host's kube-proxy knows an address: it has those of all Services, unless it is late.
 func (h *Host) forwards(a netip.Addr) bool {
+	if h.dataPlane != nil {
+		return h.dataPlane.serves[a]
+	}
 	_, version := h.world.Audit.ledger.List(a)
 	return version > 0
 }

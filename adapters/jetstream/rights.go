@@ -44,15 +44,18 @@ func HostPermissions(cluster, key string, address netip.Addr) Permissions {
 	return ReaderPermissions(cluster, key).And(Permissions{Publish: []string{PresenceSubject(cluster, address)}})
 }
 
-// NodePermissions are a host's, and to append the facts of the node with that address.
+// NodePermissions are a host's, to append the facts of the node with that address, and to hear which statuses have been written.
 func NodePermissions(cluster, key string, address netip.Addr) Permissions {
 	itself, conflicts := event.NodeEntities(address.String())
 	prefix := "viplog." + event.EscapeToken(cluster) + ".log."
-	return HostPermissions(cluster, key, address).And(Permissions{Publish: []string{prefix + itself, prefix + conflicts + ".*"}})
+	return HostPermissions(cluster, key, address).And(Permissions{
+		Publish:   []string{prefix + itself, prefix + conflicts + ".*"},
+		Subscribe: []string{PublishedSubject(cluster)},
+	})
 }
 
-// ControllerPermissions are a reader's, and to append what controllers append, to make, configure and purge the stream, and
-// to hear who is present.
+// ControllerPermissions are a reader's, and to append what controllers append, to make, configure and purge the stream, to hear who is
+// present, and to say which statuses have been written.
 func ControllerPermissions(cluster, key string) Permissions {
 	stream := streamPrefix + event.EscapeToken(cluster)
 	return ReaderPermissions(cluster, key).And(factsOf(cluster, event.ByControl)).And(Permissions{
@@ -60,6 +63,7 @@ func ControllerPermissions(cluster, key string) Permissions {
 			"$JS.API.STREAM.CREATE." + stream,
 			"$JS.API.STREAM.UPDATE." + stream,
 			"$JS.API.STREAM.PURGE." + stream,
+			PublishedSubject(cluster),
 		},
 		Subscribe: []string{PresenceSubjects(cluster)},
 	})
@@ -111,6 +115,11 @@ func PresenceSubject(cluster string, address netip.Addr) string {
 // PresenceSubjects are those of all hosts.
 func PresenceSubjects(cluster string) string {
 	return "viplog." + event.EscapeToken(cluster) + ".presence.>"
+}
+
+// PublishedSubject is where a controller says which statuses have been written, to nodes.
+func PublishedSubject(cluster string) string {
+	return "viplog." + event.EscapeToken(cluster) + ".published"
 }
 
 // neverPublished are the feeds: what is pushed there is the server's own, and followers believe it.

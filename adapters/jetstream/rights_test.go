@@ -105,6 +105,8 @@ func TestEveryRoleMayDoItsOwnAndNothingElse(t *testing.T) {
 		"viplog.shop_a.presence.10_0_0_2":  nodes,
 		"viplog.shop_a.presence.10_0_0_3":  {"voter"},
 		"viplog.shop_a.presence.10_0_0_4":  nil,
+		"viplog.shop_a.published":          controllers,
+		"viplog.other.published":           nil,
 		"viplog.shop_a.feed.node.10_0_0_2": nil,
 		"viplog.other.feed.node.10_0_0_2":  nil,
 		"viplog.other.log.node.10_0_0_2":   nil, // another cluster's
@@ -159,6 +161,7 @@ func TestEveryRoleMayDoItsOwnAndNothingElse(t *testing.T) {
 		"viplog.shop_a.feed.node.10_0_0_2": all,
 		"viplog.shop_a.presence.>":         controllers,
 		"viplog.shop_a.presence.10_0_0_2":  controllers,
+		"viplog.shop_a.published":          nodes,
 		"viplog.shop_a.log.>":              nil, // facts before they are stored
 		"viplog.other.feed.>":              nil,
 		"_INBOX.>":                         nil,

@@ -82,7 +82,7 @@ func (m *model) makeBands() {
 // isOfBand tells whether a record says something of an address that clients use. That of a vote or a death is a node's.
 func isOfBand(r trace.Record) bool {
 	switch r.Kind {
-	case trace.Probing, trace.Announced, trace.Demoted, trace.Stopped, trace.Disputed, trace.Served, trace.Dark, trace.Overlap, trace.Alone:
+	case trace.Probing, trace.Waits, trace.Announced, trace.Demoted, trace.Stopped, trace.Disputed, trace.Served, trace.Dark, trace.Overlap, trace.Alone:
 		return r.Address.IsValid()
 	default:
 		return false

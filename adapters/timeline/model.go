@@ -111,8 +111,8 @@ func what(n trace.Note) string {
 
 // nodeKinds are those of records that only nodes write.
 var nodeKinds = []trace.Kind{
-	trace.Started, trace.Joined, trace.Resumed, trace.Leased, trace.LeaseLost, trace.Deaf, trace.Hearing, trace.Probing, trace.Announced, trace.Demoted,
-	trace.Stopped, trace.Disputed, trace.Dead, trace.Ended, trace.Left, trace.Down,
+	trace.Started, trace.Joined, trace.Resumed, trace.Leased, trace.LeaseLost, trace.Deaf, trace.Hearing, trace.Probing, trace.Waits, trace.Announced,
+	trace.Withdrawn, trace.Candidate, trace.Demoted, trace.Stopped, trace.Disputed, trace.Dead, trace.Ended, trace.Left, trace.Down,
 }
 
 func (m *model) nameNodes(named []string) {

@@ -27,6 +27,9 @@ func FamilyOf(a netip.Addr) string {
 	return FamilyIPv6
 }
 
+// SourceKubernetes is the source of Services that a Kubernetes API server has: what a status there shows, clients may ask for from then on.
+const SourceKubernetes = "kubernetes"
+
 // ServiceApplied says how a Service of type LoadBalancer is declared now. Source, UID and Revision say where: a source
 // deletes only its own. What only a status or an unrelated annotation changed makes no fact.
 type ServiceApplied struct {

@@ -98,6 +98,14 @@ func (s *State) unfitNode(n *node) string {
 	return ""
 }
 
+// OthersMayAnnounce tells whether another node than this one may announce addresses, by all that does not depend on the address, and names an
+// interface that is up.
+func (s *State) OthersMayAnnounce(than netip.Addr) bool {
+	return slices.ContainsFunc(s.nodes.rows, func(n *node) bool {
+		return n.address != than && s.unfitNode(n) == "" && slices.ContainsFunc(n.interfaces, func(i event.Interface) bool { return i.Up })
+	})
+}
+
 // weigh applies the rules to a node: whether one of them lets it announce the address, and the sum of the weights by
 // which they prefer it. A pool without rules lets every node announce.
 func (who audience) weigh(n *node) (weight int, allowed bool) {

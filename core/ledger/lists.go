@@ -13,6 +13,7 @@ type ListChange struct {
 	Address netip.Addr
 	Before  []Incarnation
 	After   []Incarnation
+	IsGiven bool // nobody used the address before the fact
 }
 
 // listChanges remembers what facts did to lists, for who asked for it. Clones do not.
@@ -31,9 +32,9 @@ func (s *State) TakeListChanges() []ListChange {
 	return all
 }
 
-func (s *State) track(a netip.Addr, before, after []Incarnation) {
-	if s.tracked != nil && len(before)+len(after) > 0 {
-		s.tracked.all = append(s.tracked.all, ListChange{a, before, after})
+func (s *State) track(change ListChange) {
+	if s.tracked != nil && len(change.Before)+len(change.After) > 0 {
+		s.tracked.all = append(s.tracked.all, change)
 	}
 }
 

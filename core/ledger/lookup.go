@@ -29,6 +29,15 @@ func (s *State) ServicesOf(source string) []ServiceKey {
 	return keys
 }
 
+// IsUsedBy tells whether a Service of a source uses an address.
+func (s *State) IsUsedBy(a netip.Addr, source string) bool {
+	used, ok := s.addressOf(a)
+	return ok && slices.ContainsFunc(used.users, func(key ServiceKey) bool {
+		v, known := s.service(key)
+		return known && v.spec.Source == source
+	})
+}
+
 // ServingNodes are the names of the nodes with a serving endpoint of a Service, sorted.
 func (s *State) ServingNodes(key ServiceKey) []string {
 	e, ok := s.endpoints.get(hashed(key))

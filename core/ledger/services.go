@@ -203,7 +203,7 @@ func (f *fold) occupy(a netip.Addr, name string, v *service) {
 		used.version = f.seq
 	}
 	f.recount(a, nil, used.list, reasonLeastLoaded)
-	f.track(a, nil, used.list)
+	f.track(ListChange{Address: a, After: used.list, IsGiven: true})
 	f.addresses.set(used)
 	f.countUses(used, +1)
 	if len(used.list) < ListLength {
@@ -247,7 +247,7 @@ func (f *fold) vacate(a netip.Addr, user ServiceKey, reason string) {
 		return
 	}
 	f.recount(a, used.list, nil, reason)
-	f.track(a, used.list, nil)
+	f.track(ListChange{Address: a, Before: used.list})
 	f.addresses.remove(a)
 	f.short.Delete(a)
 	f.setAside(a, user)

@@ -22,7 +22,7 @@ func (f *fold) setList(a *address, list []Incarnation, reason string) {
 // could announce makes the ledger ask for a rebalance once nodes are back; one that only waits for an endpoint does not.
 func (f *fold) store(a *address, list []Incarnation) {
 	if !slices.Equal(a.list, list) {
-		f.track(a.addr, a.list, list)
+		f.track(ListChange{Address: a.addr, Before: a.list, After: list})
 		a = f.addresses.edit(a, func(a *address) { a.list, a.version = list, f.seq })
 	}
 	f.noteShort(a)

@@ -27,6 +27,7 @@ type vip struct {
 	sent       int           // frames of the running schedule
 	next       lease.Instant // the next one
 	defended   lease.Instant
+	waitsSince lease.Instant // nobody objects, and the data plane does not serve it yet; 0 before
 }
 
 type stage int
@@ -51,6 +52,7 @@ func (m *Machine) replaced(change ledger.ListChange, version uint64) {
 	if len(change.Before) == 0 && change.After[0] == m.me {
 		m.fresh[change.Address] = true
 	}
+	m.takeNew(change, version)
 	if m.leased {
 		m.dirty = append(m.dirty, change.Address)
 	} else {
@@ -222,14 +224,14 @@ func (m *Machine) keep(v *vip) {
 	m.moveInterfaces(v)
 }
 
-// claim begins to announce an address. One that nobody had before is probed for first.
+// claim begins to announce an address. One that nobody had before is probed for first, and then waits for the data plane.
 func (m *Machine) claim(a netip.Addr, version uint64) {
 	v := &vip{addr: a, under: version, interfaces: m.ledger.InterfacesFor(a, m.identity.Address, m.interfaces)}
 	if len(v.interfaces) == 0 {
 		return
 	}
 	m.vips.Set(v)
-	if m.fresh[a] {
+	if m.fresh[a] || !m.isServed(a) {
 		delete(m.fresh, a)
 		m.note(trace.Probing, a, version, "")
 		m.at(v, m.now)
@@ -241,7 +243,7 @@ func (m *Machine) claim(a netip.Addr, version uint64) {
 func (m *Machine) announce(v *vip) {
 	v.stage, v.sent = announcing, 0
 	m.ready.Start = append(m.ready.Start, Served{v.addr, v.interfaces})
-	m.note(trace.Announced, v.addr, v.under, "")
+	m.noteAnnounced(v)
 	m.at(v, m.now)
 }
 

@@ -24,7 +24,7 @@ func (m *Machine) CloneOn(s *ledger.State) *Machine {
 		c.holder, c.claims = m.holder.Clone(), m.claims.clone()
 		c.holder.VerifyBy(c.isSigned)
 	}
-	c.fresh = maps.Clone(m.fresh)
+	c.fresh, c.unserved = maps.Clone(m.fresh), maps.Clone(m.unserved)
 	c.vips, c.demoted, c.schedule = treeOf(func(a, b *vip) bool { return a.addr.Less(b.addr) }), nil, m.schedule.Copy()
 	m.vips.Scan(func(v *vip) bool {
 		copied := *v
@@ -62,6 +62,7 @@ func (m *Machine) Describe(c *lease.Canon) {
 	for _, who := range m.disk.Incarnations {
 		c.Sequence(who.Join)
 	}
+	m.describeDataPlane(c)
 	if m.phase != running {
 		c.Flag(m.headKnown)
 		if m.headKnown {

@@ -88,6 +88,7 @@ func (m *Machine) sendNext(v *vip) {
 	case v.stage == disputed:
 		v.stage, v.sent = probing, 0
 		m.at(v, m.now)
+	case v.sent == probes && m.waitsForDataPlane(v):
 	case v.sent == probes:
 		m.announce(v)
 	default:

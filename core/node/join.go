@@ -80,6 +80,9 @@ func (m *Machine) join() {
 		m.wakeAt(m.backOff)
 		return
 	}
+	if !m.mayJoin() {
+		return
+	}
 	if m.now >= m.greeting.nextAt {
 		m.greeting.number++
 		m.greeting.nextAt = m.now.Add(m.timing.Heartbeat)
@@ -264,8 +267,12 @@ func (m *Machine) propose() {
 		if m.identity.Rules > m.ledger.RulesOf(m.identity.Address) {
 			newer = m.identity.Rules
 		}
-		if newer > 0 || !sameInterfaces(m.interfaces, m.ledger.InterfacesOf(m.identity.Address)) {
-			add(event.NodeChanged{Address: m.identity.Address, Incarnation: m.me.Join, Interfaces: m.interfaces, Rules: newer})
+		interfaces := m.interfaces
+		if m.isWithdrawn {
+			interfaces = []event.Interface{}
+		}
+		if newer > 0 || !sameInterfaces(interfaces, m.ledger.InterfacesOf(m.identity.Address)) {
+			add(event.NodeChanged{Address: m.identity.Address, Incarnation: m.me.Join, Interfaces: interfaces, Rules: newer})
 		}
 		for _, fact := range m.conflictFacts() {
 			add(fact)

@@ -65,6 +65,10 @@ type Machine struct {
 	silenceAt   lease.Instant // a leaving node answers no longer
 	proposeAnew bool
 	conflicts   []conflict
+	dataPlane   DataPlane
+	isWithdrawn bool // it names no interfaces to the log, because its data plane is dead
+	stays       bool // it names them although it is dead, since nobody else does
+	saidWaits   bool // that it does not join before its data plane has served
 	digest      lease.Digest
 	digesting   uint64 // the fact whose digest is not known yet; 0 for none
 	digestEvery uint64
@@ -84,7 +88,8 @@ type Machine struct {
 	schedule   *btree.BTreeG[due]
 	demoted    []*vip // announced under a list that was replaced
 	fresh      map[netip.Addr]bool
-	dirty      []netip.Addr // to be looked at again
+	unserved   map[netip.Addr]uint64 // addresses of Services of Kubernetes that nobody has announced yet, with the fact that gave them to this node
+	dirty      []netip.Addr          // to be looked at again
 	allDirty   bool
 }
 
@@ -110,7 +115,8 @@ func New(identity Identity, timing lease.Timing, logID string, disk Disk) *Machi
 		identity: identity, timing: timing, disk: disk, ledger: ledger.New(logID), wake: lease.Never, holderWake: lease.Never,
 		silenceAt: lease.Never, digestEvery: lease.DigestEvery,
 		vips:     treeOf(func(a, b *vip) bool { return a.addr.Less(b.addr) }),
-		schedule: treeOf(due.less), fresh: map[netip.Addr]bool{},
+		schedule: treeOf(due.less), fresh: map[netip.Addr]bool{}, unserved: map[netip.Addr]uint64{},
+		dataPlane: DataPlane{Through: ServesAll},
 	}
 }
 
@@ -149,6 +155,8 @@ func (m *Machine) Step(now lease.Instant, in Input) Ready {
 		m.listened()
 	case Digested:
 		m.digested(in.Digest)
+	case DataPlane:
+		m.served(in)
 	case Woken:
 		m.woken()
 	case Leaving:
@@ -165,6 +173,7 @@ func (m *Machine) Step(now lease.Instant, in Input) Ready {
 // scheduled, and says when to be woken.
 func (m *Machine) settle() {
 	m.wake = lease.Never
+	m.judgeDataPlane()
 	if m.ready.Refold {
 		m.ready.Until, m.ready.Wake = m.until, m.wake
 		return
@@ -243,6 +252,7 @@ func (m *Machine) startClaims() {
 	m.claims = newClaims(m.me)
 	m.claims.snapshot(m.ledger.Sequence(), m.membership.Live, m.progressOf)
 	m.fresh, m.dirty, m.allDirty = map[netip.Addr]bool{}, nil, true
+	m.unserved = map[netip.Addr]uint64{}
 }
 
 // progressOf is how far an incarnation is known to have acted, and whether it is out.

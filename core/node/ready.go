@@ -35,6 +35,14 @@ type (
 	Listened struct{}
 	// Digested answers Ready.Digest.
 	Digested struct{ Digest lease.Digest }
+	// DataPlane is how the node's data plane stands, which forwards what comes for an address (kube-proxy). Until it is told the node takes it
+	// to serve everything.
+	DataPlane struct {
+		State DataPlaneState
+		// Through is a sequence: the data plane serves each address that a fact up to there gave to a Service of Kubernetes. One that serves all
+		// says ServesAll.
+		Through uint64
+	}
 	// Woken is the passing of time.
 	Woken struct{}
 	// Leaving says that the process is to end, and its addresses to go to others before.
@@ -51,6 +59,7 @@ func (Linked) isInput()      {}
 func (Heard) isInput()       {}
 func (Listened) isInput()    {}
 func (Digested) isInput()    {}
+func (DataPlane) isInput()   {}
 func (Woken) isInput()       {}
 func (Leaving) isInput()     {}
 func (LogReplaced) isInput() {}

@@ -23,7 +23,10 @@ const (
 	Deaf      Kind = "deaf"       // it holds no lease and hears nobody: silent until it does, and has asked who has its addresses
 	Hearing   Kind = "hearing"    // it hears somebody again, and asks
 	Probing   Kind = "probing"    // an address before its first use
-	Announced Kind = "announced"  // an address, under the list of version Sequence
+	Waits     Kind = "waits"      // for its data plane, with an address that is new by fact Sequence, or with joining; Text: why
+	Announced Kind = "announced"  // an address, under the list of version Sequence; Gap: for how long it waited for the data plane
+	Withdrawn Kind = "withdrawn"  // its data plane is dead: it names no interfaces any more, so that others take over
+	Candidate Kind = "candidate"  // it names them, although its data plane is dead, or because that is back; Text: why
 	Demoted   Kind = "demoted"    // a fact moved an address away; the node answers until the others have read it
 	Stopped   Kind = "stopped"    // an address; Text: why
 	Disputed  Kind = "disputed"   // a foreign MAC answers for an address

@@ -234,8 +234,8 @@ type mark struct {
 
 // kinds are those that may be marked.
 var kinds = []trace.Kind{
-	trace.Started, trace.Joined, trace.Resumed, trace.Leased, trace.LeaseLost, trace.Deaf, trace.Hearing, trace.Probing, trace.Announced, trace.Demoted,
-	trace.Stopped, trace.Disputed, trace.Dead, trace.Ended, trace.Left, trace.Down, trace.Overlap, trace.Dark, trace.Voted, trace.Doubted, trace.Appended, trace.Refused, trace.Served,
+	trace.Started, trace.Joined, trace.Resumed, trace.Leased, trace.LeaseLost, trace.Deaf, trace.Hearing, trace.Probing, trace.Waits, trace.Announced,
+	trace.Withdrawn, trace.Candidate, trace.Demoted, trace.Stopped, trace.Disputed, trace.Dead, trace.Ended, trace.Left, trace.Down, trace.Overlap, trace.Dark, trace.Voted, trace.Doubted, trace.Appended, trace.Refused, trace.Served,
 	noEffect,
 }
 

@@ -28,7 +28,7 @@ var clusterVerbs = []Verb{
 		first: true, quiet: true, parse: parseReplay,
 	},
 	{
-		Name: "service", Form: "service NS/NAME [address=ADDRESS] [ports=PORT,…]", Says: "Applies a Service; without an address the pool's first free one is its", Example: "service shop/web address=192.0.2.1",
+		Name: "service", Form: "service NS/NAME [address=ADDRESS] [ports=PORT,…] [source=SOURCE]", Says: "Applies a Service; without an address the pool's first free one is its; one of the source kubernetes has a status, which clients wait for", Example: "service shop/web address=192.0.2.1",
 		quiet: true, parse: parseService,
 	},
 	{
@@ -36,7 +36,11 @@ var clusterVerbs = []Verb{
 		parse: func(a *args, _ line) action {
 			namespace, name := a.service()
 			return func(r *run) {
-				r.world.Append(event.ServiceDeleted{Namespace: namespace, Name: name, Source: "sim"})
+				source := "sim"
+				if spec, is := r.world.Ledger().ServiceSpec(ledger.ServiceKey{Namespace: namespace, Name: name}); is {
+					source = spec.Source
+				}
+				r.world.Append(event.ServiceDeleted{Namespace: namespace, Name: name, Source: source})
 			}
 		},
 	},
@@ -195,11 +199,14 @@ func (a *args) service() (namespace, name string) {
 
 func parseService(a *args, _ line) action {
 	namespace, name := a.service()
-	given := a.options("address", "ports")
+	given := a.options("address", "ports", "source")
 	service := sim.Service(name)
 	service.Namespace, service.UID = namespace, namespace+"/"+name
 	if text, ok := given["address"]; ok {
 		service.RequestedAddresses = []netip.Addr{a.addressOf("address", text)}
+	}
+	if source, ok := given["source"]; ok {
+		service.Source = source
 	}
 	if text, ok := given["ports"]; ok {
 		service.Ports = nil

@@ -100,6 +100,10 @@ var hostVerbs = []Verb{
 		}),
 	},
 	{
+		Name: "data-plane", Form: "data-plane HOST up|late D|starting|dead", Says: "What the node's kernel forwards by (kube-proxy): serves each address at once; D after its fact; has served nothing since a boot; or is dead for long, and the kernel forwards as it did", Example: "at 10s data-plane lb-1 late 2s",
+		parse: parseDataPlane,
+	},
+	{
 		Name: "corrupt", Form: "corrupt HOST", Says: "The node's agent reads the next fact wrong, as when a bit of its memory flips: what it announces then is beyond what is promised, so that a violation is inconclusive", Example: "at 10s corrupt lb-1",
 		parse: onHost(aNode, func(r *run, h *sim.Host) string {
 			return unless(h.AgentRuns(), "its agent does not run", func() { r.world.CorruptLedger(h) })
@@ -163,6 +167,26 @@ var hostVerbs = []Verb{
 		Name: "repair", Form: "repair", Says: "Everything is healed, every host has power and every process runs", Example: "at 60s repair",
 		parse: func(*args, line) action { return func(r *run) { r.world.Repair() } },
 	},
+}
+
+func parseDataPlane(a *args, _ line) action {
+	name := a.host(aNode)
+	state, late := a.literal("up", "late", "starting", "dead"), time.Duration(0)
+	if state == "late" {
+		late = a.duration("D")
+	}
+	return func(r *run) {
+		switch h := r.world.Host(name); state {
+		case "up":
+			r.world.HealDataPlane(h)
+		case "late":
+			r.world.LateDataPlane(h, late)
+		case "starting":
+			r.world.StartDataPlane(h)
+		default:
+			r.world.LoseDataPlane(h)
+		}
+	}
 }
 
 // unless does something if it can be done, else it says why not.

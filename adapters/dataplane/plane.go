@@ -1,0 +1,190 @@
+package dataplane
+
+import (
+	"log/slog"
+	"time"
+
+	"viplog/core/node"
+)
+
+const (
+	// unknownPatience is how long a data plane is waited for that has never answered; if the host has just booted that is bootPatience.
+	unknownPatience = 10 * time.Second
+	// bootPatience is how long a node that has just booted waits for its data plane before it joins.
+	bootPatience = time.Minute
+	// deadAfter is how long kube-proxy is away or not healthy until the node is no candidate.
+	deadAfter = time.Minute
+	// maxMarks are the numbers whose waits are kept apart.
+	maxMarks = 64
+	// staysNewest is how long a number counts after it was said last, if a lower one is said.
+	staysNewest = 3 * time.Second
+)
+
+// plane is what is known of the data plane. It takes time from its caller.
+type plane struct {
+	isRequired bool // by the setting: it is waited for also before it has answered
+	logger     *slog.Logger
+
+	begun     time.Time
+	isWaited  bool // the host has just booted: the node is not to join yet
+	answered  bool // ever
+	saidNone  bool
+	asked     time.Time // when the last answer came, or did not come
+	failing   time.Time // since when; zero: it is well
+	isDead    bool
+	isOther   bool // it did not answer in between: it may be another process
+	families  map[string]*syncs
+	marks     []mark // not served yet
+	published uint64 // the newest number; 0: none was said
+	saidAt    time.Time
+	through   uint64
+}
+
+// mark is a number that a controller has said, and when.
+type mark struct {
+	through uint64
+	said    time.Time
+}
+
+func newPlane(now time.Time, isRequired, justBooted bool, logger *slog.Logger) *plane {
+	return &plane{begun: now, isRequired: isRequired, isWaited: justBooted, logger: logger, families: map[string]*syncs{}}
+}
+
+// say takes the number up to which statuses are written. A lower one is of a controller that is no writer any more, or of another log.
+func (p *plane) say(through uint64, now time.Time) {
+	switch {
+	case through < p.published && now.Sub(p.saidAt) < staysNewest:
+		return
+	case through < p.published:
+		p.marks, p.through = nil, 0
+	}
+	p.saidAt = now
+	if through == p.published {
+		return
+	}
+	p.published = through
+	if len(p.marks) == maxMarks {
+		p.marks = p.marks[:maxMarks-1] // it is served when the next one is
+	}
+	p.marks = append(p.marks, mark{through, now})
+}
+
+// took takes an answer, or the error that there is none.
+func (p *plane) took(h health, err error, now time.Time) {
+	if err == nil {
+		p.sawSyncs(h, now)
+	} else {
+		p.isOther = true
+	}
+	if err == nil && h.isHealthy {
+		if !p.answered {
+			p.logger.Info("the data plane answers: a new address is announced when it serves it")
+		}
+		if p.isDead {
+			p.logger.Info("the data plane is back")
+		}
+		p.answered, p.failing, p.isDead = true, time.Time{}, false
+	} else if p.failing.IsZero() {
+		p.failing = now
+	}
+	p.asked = now
+	if p.answered && !p.isDead && !p.failing.IsZero() && now.Sub(p.failing) >= deadAfter {
+		p.isDead = true
+		p.logger.Error("the data plane is dead: this node is no candidate, if another one is", "for", deadAfter, "error", why(h, err))
+	}
+	p.settle(now, err)
+}
+
+func why(h health, err error) string {
+	if err == nil && !h.isHealthy {
+		return "it says that it is not healthy"
+	}
+	return err.Error()
+}
+
+func (p *plane) sawSyncs(h health, now time.Time) {
+	if h.hasNone { // it counts as one sync, of when it answered first
+		h.stamps = map[string]stamp{"": {at: p.begun}}
+	}
+	for family, stamp := range h.stamps {
+		s := p.families[family]
+		if s == nil {
+			s = &syncs{}
+			p.families[family] = s
+		}
+		s.saw(stamp, p.asked, now, p.isOther)
+	}
+	p.isOther = false
+}
+
+// settle draws what follows from what is known now.
+func (p *plane) settle(now time.Time, err error) {
+	for len(p.marks) > 0 && p.failing.IsZero() && p.serves(p.marks[0].said, now) {
+		p.through, p.marks = p.marks[0].through, p.marks[1:]
+	}
+	waited := now.Sub(p.begun)
+	switch {
+	case p.isWaited && p.hasSynced():
+		p.isWaited = false
+		p.logger.Info("the data plane has served since the boot: the node may join", "after", waited.Round(time.Millisecond))
+	case p.isWaited && waited >= bootPatience:
+		p.isWaited = false
+		p.logger.Warn("the data plane has not served since the boot: the node joins all the same", "after", bootPatience, "error", err)
+	}
+	if !p.answered && !p.saidNone && !p.isWaited && waited >= unknownPatience {
+		p.saidNone = true
+		if p.isRequired {
+			p.logger.Warn("the data plane does not answer: each new address waits for it as long as may be", "error", err)
+		} else {
+			p.logger.Info("no kube-proxy answers: addresses are announced without waiting for a data plane, until one does", "error", err)
+		}
+	}
+}
+
+func (p *plane) hasSynced() bool {
+	for _, s := range p.families {
+		if !s.synced {
+			return false
+		}
+	}
+	return len(p.families) > 0 && p.failing.IsZero()
+}
+
+func (p *plane) serves(said, now time.Time) bool {
+	for _, s := range p.families {
+		if !s.serve(said, now) {
+			return false
+		}
+	}
+	return len(p.families) > 0
+}
+
+// state is what the node is to know.
+func (p *plane) state() node.DataPlane {
+	in := node.DataPlane{Through: p.through}
+	if p.published == 0 || !p.answered && !p.isRequired { // nobody says what is written, or nobody would serve it
+		in.Through = node.ServesAll
+	}
+	switch {
+	case p.isDead:
+		in.State = node.DataPlaneDead
+	case p.isWaited:
+		in.State = node.DataPlaneStarting
+	}
+	return in
+}
+
+// How often kube-proxy is asked.
+const (
+	often  = 100 * time.Millisecond // while something waits for what it says
+	seldom = 2 * time.Second
+)
+
+// pause is for how long it is not asked.
+func (p *plane) pause(now time.Time) time.Duration {
+	isAway := !p.failing.IsZero() && now.Sub(p.failing) >= unknownPatience && !p.isWaited
+	if isAway || len(p.marks) == 0 && !p.isWaited && (p.answered || p.saidNone) {
+		return seldom
+	}
+	return often
+}

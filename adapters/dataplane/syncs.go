@@ -1,0 +1,54 @@
+package dataplane
+
+import "time"
+
+const (
+	// minSync is from the end of a sync to the beginning of the next at least, and at most if something waits: kube-proxy's minSyncPeriod.
+	minSync = time.Second
+	// watchTakes is the most until kube-proxy knows of a status of which a controller has said that it is written.
+	watchTakes = 100 * time.Millisecond
+	// syncTakes is the most that a sync takes by which nothing is to be waited for any longer.
+	syncTakes = 100 * time.Millisecond
+	// firstTakes is how old the first stamp of a process has to be to count as a sync: the first sync has ended by then.
+	firstTakes = 5 * time.Second
+)
+
+// syncs are the last ones of an address family, by the time of this process.
+type syncs struct {
+	stamp  time.Time // as kube-proxy says it
+	end    time.Time // of the last one
+	before time.Time // the end of the one before it; zero if it is not known
+	synced bool      // one of them was a sync for certain
+}
+
+// saw takes a stamp from an answer that came now; asked is when the answer before it came. The first stamp of a process that may be another than before is
+// no sync.
+func (s *syncs) saw(is stamp, asked, now time.Time, isOther bool) {
+	end := now.Add(-max(is.age, 0))
+	switch {
+	case is.at.Equal(s.stamp):
+	case s.stamp.IsZero() || isOther:
+		*s = syncs{stamp: is.at, end: end}
+	default:
+		if end.Before(asked) { // it was not there yet: the host's clock has been set
+			end = asked
+		}
+		*s = syncs{stamp: is.at, end: end, before: s.end, synced: true}
+	}
+	s.synced = s.synced || now.Sub(s.end) >= firstTakes
+}
+
+// serve tells whether what was written when it was said at an instant is served now.
+func (s *syncs) serve(said, now time.Time) bool {
+	known := said.Add(watchTakes)
+	began := s.before.Add(minSync) // at the earliest, unless kube-proxy is set to sync more often
+	switch {
+	case !s.synced:
+		return false
+	case !s.before.IsZero() && s.end.After(known) && began.After(known):
+		return true
+	case s.end.After(known):
+		known = s.end
+	}
+	return now.Sub(known) >= minSync+syncTakes
+}
