@@ -21,7 +21,7 @@ func TestPortsAreFreeOrHeldByWhomTheyAreFor(t *testing.T) {
 	h := lab.New(t).Host("node")
 	var mine string
 	h.Must(func() error {
-		mine = line("/proc", "self", "comm")
+		mine = textOf("/proc", "self", "comm")
 		for _, at := range []string{"0.0.0.0:443", "127.0.0.1:11010", "[::]:6444"} {
 			l, err := net.Listen("tcp", at)
 			if err != nil {
