@@ -47,6 +47,9 @@ func checkGateway(ctx context.Context, h host, f Facts) []Finding {
 	if err != nil {
 		return []Finding{skipped(id, gateway.String(), "look at the interface", "it cannot be asked: %v", err)}
 	}
+	if ctx.Err() != nil {
+		return []Finding{skipped(id, gateway.String(), again, interrupted)}
+	}
 	findings := []Finding{judgeAnswers(gateway, l, macs)}
 	if len(macs) == 0 {
 		return append(findings, skipped("gateway/follows", gateway.String(), "", "it does not answer"))
@@ -142,7 +145,7 @@ func (f Facts) judgeFollowing(ctx context.Context, h host, w *wire, l link, all 
 	case err != nil:
 		return skipped(id, about, "look at the interface", "%v", err)
 	case ctx.Err() != nil:
-		return skipped(id, about, "run it again", "it was interrupted")
+		return skipped(id, about, again, interrupted)
 	case len(users) > 0:
 		return wrong(id, about, another, "%s is not spare: %s uses it. Nothing was sent about it but questions", f.Probe, users[0])
 	}

@@ -110,7 +110,7 @@ func (h host) judgeLateness(ctx context.Context, f Facts) Finding {
 		"find out what keeps the CPUs busy (or takes them: steal in /proc/stat of a virtual machine), reserve some, or choose a slower profile"
 	late := h.lateness(ctx)
 	if len(late) == 0 {
-		return skipped(id, "", "run it again", "it was interrupted")
+		return skipped(id, "", again, interrupted)
 	}
 	median, most := late[len(late)/2], late[len(late)-1]
 	t := f.Timing

@@ -25,6 +25,9 @@ func checkVRRP(ctx context.Context, h host, f Facts) []Finding {
 	if err != nil {
 		return []Finding{skipped(id, l.Name, "run it as root", "VRRP cannot be listened to: %v", err)}
 	}
+	if ctx.Err() != nil {
+		return []Finding{skipped(id, l.Name, again, interrupted)}
+	}
 	front := frontEnd{Facts: f, host: h, link: l, links: all, wait: wait}
 	findings := []Finding{}
 	for _, r := range said.routers {
