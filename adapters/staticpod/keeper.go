@@ -112,9 +112,9 @@ func (k *Keeper) makeFolders(o Options) (changes []Change, err error) {
 			continue
 		}
 		for _, p := range f.pods {
+			k.unseen = k.unseen || p.name == nameKeepalived && isThere(o.manifest(p.name))
 			changes, err = k.remove(changes, err, o.manifest(p.name), deadEnd)
 			err = errors.Join(err, removeIfThere(o.run(p.name, p.begun)))
-			k.unseen = k.unseen || p.name == nameKeepalived
 		}
 	}
 	return changes, err
