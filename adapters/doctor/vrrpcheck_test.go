@@ -93,7 +93,7 @@ func TestAFirewallThatDropsMulticastIsFoundWhereTheGroupIsJoined(t *testing.T) {
 	one.Block()
 	keepalived(t, one, self, 100)
 	until(t, "the backup listens", func() (joined bool) {
-		one.Must(func() error { joined = thisHost().joined("eth0"); return nil })
+		one.Must(func() error { joined = thisHost().listensToVRRP("eth0"); return nil })
 		return joined
 	})
 	well(t, looked(t, one, f, "vrrp"))

@@ -536,6 +536,22 @@ func (b *bench) delete(folder string) {
 	}
 }
 
+// TestAKeepalivedThatNeverBeganIsNotWaitedFor has one of somebody else, which speaks VRRP all the time.
+func TestAKeepalivedThatNeverBeganIsNotWaitedFor(t *testing.T) {
+	b := newBench(t)
+	b.keep()
+	done := false
+	for range 2 {
+		var err error
+		if _, done, err = b.keeper.Remove(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !done {
+		t.Error("it is waited for")
+	}
+}
+
 func TestWhoLeavesThePlanKeepsNothing(t *testing.T) {
 	b := newBench(t)
 	b.node.held = []netip.Addr{b.plan.VIP}
