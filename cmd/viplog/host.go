@@ -54,6 +54,7 @@ type hostOptions struct {
 	services  string
 	nats      string // "" for the controllers' own servers
 	trustFeed bool
+	kube      *kubeOptions       // nil for none
 	frontend  *staticpod.Options // of the control plane's; nil for none
 }
 

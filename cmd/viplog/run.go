@@ -33,6 +33,7 @@ type hostFlags struct {
 	nats      string
 	trustFeed bool
 	logFormat string
+	kube      kubeFlags
 	frontend  frontendFlags
 }
 
@@ -79,10 +80,12 @@ func newController(std streams) *cobra.Command {
 	var flags hostFlags
 	cmd := &cobra.Command{
 		Use:   "controller --identity DIR",
-		Short: "Run a controller: the log's NATS server, files as sources, and who failed; and vote, if the host is a voter and no node",
+		Short: "Run a controller: the log's NATS server, files and Kubernetes as sources, and who failed; and vote, if the host is a voter and no node",
 		Long: "Runs the role controller of this host, and voter if the host is not a node, as `viplog run` does. Of three controllers or more\n" +
-			"the first three run NATS servers, which hold the log together; any other NATS is named by --nats.",
-		Example: "  viplog controller --identity /etc/viplog --services /etc/viplog/services",
+			"the first three run NATS servers, which hold the log together; any other NATS is named by --nats. With --kube or --kubeconfig Services\n" +
+			"of the Kubernetes cluster get addresses, and show them; of several controllers one at a time writes there.",
+		Example: "  viplog controller --identity /etc/viplog --services /etc/viplog/services\n" +
+			"  viplog controller --identity /etc/viplog --kubeconfig /etc/kubernetes/viplog.conf --cluster-configmap viplog",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runHost(cmd, std, &flags, []string{identity.RoleController})
@@ -104,6 +107,7 @@ func (f *hostFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.nats, "nats", "", "URL of the NATS servers to use instead of the controllers' own")
 	cmd.Flags().BoolVar(&f.trustFeed, "trust-feed", false, "with --nats: nobody else may publish there on viplog.*.feed.>, so what is pushed can be believed")
 	cmd.Flags().StringVar(&f.logFormat, "log", "json", "json or text, on standard error")
+	f.kube.add(cmd)
 	f.frontend.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("on-stop", cobra.FixedCompletions([]string{stopHandsOver, stopKeeps}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"json", "text"}, cobra.ShellCompDirectiveNoFileComp))
@@ -137,6 +141,7 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 	options := hostOptions{
 		roles: roles, identity: flags.identity, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
 		services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed,
+		kube: flags.kube.options(),
 	}
 	if front, wanted, err := flags.frontend.options(); err != nil {
 		return exitError{2, err}
