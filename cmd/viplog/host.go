@@ -18,6 +18,7 @@ import (
 	"go.uber.org/fx"
 
 	"viplog/adapters/agent"
+	"viplog/adapters/dataplane"
 	"viplog/adapters/identity"
 	"viplog/adapters/jetstream"
 	"viplog/adapters/l2"
@@ -54,6 +55,7 @@ type hostOptions struct {
 	services  string
 	nats      string // "" for the controllers' own servers
 	trustFeed bool
+	dataPlane dataPlaneFlags
 	frontend  *staticpod.Options // of the control plane's; nil for none
 }
 
@@ -71,6 +73,8 @@ type hostAgents struct {
 	voter      *agent.Voter
 	controller *agent.Controller
 	wire       *l2.Responder
+	dataPlane  *dataplane.Watch   // nil: nothing is waited for
+	published  *nats.Subscription // to what controllers say to it
 
 	present presences
 	failed  chan error // what ends the process
@@ -118,6 +122,9 @@ func (a *hostAgents) start(ctx context.Context) (err error) {
 		close(a.nodeEnd)
 		return nil
 	}
+	if err := a.runDataPlane(run); err != nil {
+		return err
+	}
 	a.nodeRuns = true
 	a.run(run, "wire", a.wire.Run)
 	a.run(run, "node", func(ctx context.Context) error {
@@ -152,6 +159,9 @@ func (a *hostAgents) stop(context.Context) error {
 	a.end()
 	a.running.Wait()
 	a.present.stop()
+	if a.published != nil {
+		_ = a.published.Unsubscribe()
+	}
 	return nil
 }
 
@@ -194,6 +204,7 @@ func (a *hostAgents) makeAgents() (err error) {
 	a.node = agent.NewNode(agent.NodeConfig{
 		Host: base("node"), Identity: who, Folder: a.options.data, Wire: a.wire, Send: a.mail.send, Members: a.mail.follow("node"),
 	})
+	a.makeDataPlane()
 	return nil
 }
 
@@ -343,6 +354,7 @@ func hostParts(i *identity.Identity, options hostOptions, logger *slog.Logger, s
 		part[*hostDirectory]("directory", newHostDirectory),
 		part[*hostLog]("log", newHostLog),
 		part[*hostMail]("heartbeat", newHostMail),
+		part[*hostPublished]("published", newHostPublished),
 		part[*hostSources]("sources", newHostSources),
 		part[*hostFrontend]("frontend", newHostFrontend),
 		part[*hostAgents]("agents", newHostAgents),

@@ -33,6 +33,7 @@ type hostFlags struct {
 	nats      string
 	trustFeed bool
 	logFormat string
+	dataPlane dataPlaneFlags
 	frontend  frontendFlags
 }
 
@@ -104,6 +105,7 @@ func (f *hostFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.nats, "nats", "", "URL of the NATS servers to use instead of the controllers' own")
 	cmd.Flags().BoolVar(&f.trustFeed, "trust-feed", false, "with --nats: nobody else may publish there on viplog.*.feed.>, so what is pushed can be believed")
 	cmd.Flags().StringVar(&f.logFormat, "log", "json", "json or text, on standard error")
+	f.dataPlane.add(cmd)
 	f.frontend.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("on-stop", cobra.FixedCompletions([]string{stopHandsOver, stopKeeps}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"json", "text"}, cobra.ShellCompDirectiveNoFileComp))
@@ -119,6 +121,9 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 	}
 	if flags.onStop != stopHandsOver && flags.onStop != stopKeeps {
 		return exitError{2, fmt.Errorf("--on-stop %q is unknown; use %s or %s", flags.onStop, stopHandsOver, stopKeeps)}
+	}
+	if err := flags.dataPlane.check(); err != nil {
+		return exitError{2, err}
 	}
 	lines := newLogWriter(std.err)
 	defer lines.close()
@@ -136,7 +141,7 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 	}
 	options := hostOptions{
 		roles: roles, identity: flags.identity, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
-		services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed,
+		services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed, dataPlane: flags.dataPlane,
 	}
 	if front, wanted, err := flags.frontend.options(); err != nil {
 		return exitError{2, err}
@@ -146,8 +151,9 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 	logger = logger.With("host", who.Self.Address)
 	type deps struct {
 		fx.In
-		Agents  *hostAgents
-		Sources *hostSources
+		Agents    *hostAgents
+		Sources   *hostSources
+		Published *hostPublished
 	}
 	err = withApp(cmd.Context(), func(ctx context.Context, d deps) error {
 		logger.Info("viplog runs", "version", version, "cluster", who.Directory.Cluster, "roles", roles.String())
