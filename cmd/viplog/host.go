@@ -340,6 +340,9 @@ func logNote(logger *slog.Logger, n trace.Note) {
 	if n.Sequence > 0 {
 		attributes = append(attributes, "sequence", n.Sequence)
 	}
+	if n.Gap > 0 {
+		attributes = append(attributes, "after", n.Gap.Round(time.Millisecond).String())
+	}
 	if n.Text != "" {
 		attributes = append(attributes, "why", n.Text)
 	}
