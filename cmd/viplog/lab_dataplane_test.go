@@ -96,14 +96,15 @@ func (d hostDialer) Dial(network, address string) (net.Conn, error) {
 	return d.Host.Dial(ctx, network, address)
 }
 
-// create makes a Service with an endpoint, and does what a controller does that writes statuses: the fact, the status, and the word that it is written.
-// It gives when the status was there.
-func (s *served) create(name string, vip netip.Addr) (shown time.Time) {
+// create makes a Service with an endpoint, and does after a while what a controller does that writes statuses: the fact, the status, and the word that it
+// is written.
+func (s *served) create(name string, vip netip.Addr, after time.Duration) {
 	t := s.t
 	t.Helper()
 	port := kubeclient.Port(corev1.ProtocolUDP, echoPort)
 	service := kubeclient.CreateService(t, s.kube, kubeclient.LoadBalancer("shop", name, port))
 	kubeclient.SetEndpoints(t, s.kube, service, kubeclient.Endpoint{Address: s.backend, Node: s.node.Name})
+	time.Sleep(after)
 	record, err := event.Encode(event.ServiceApplied{
 		Namespace: "shop", Name: name, Source: event.SourceKubernetes, UID: string(service.UID), Families: []string{event.FamilyIPv4},
 		FamilyPolicy: event.SingleStack, TrafficPolicy: event.TrafficCluster, RequestedAddresses: []netip.Addr{vip},
@@ -117,11 +118,9 @@ func (s *served) create(name string, vip netip.Addr) (shown time.Time) {
 		t.Fatal(err)
 	}
 	kubeclient.SetIngress(t, s.kube, "shop", name, vip)
-	shown = time.Now()
 	if err := jetstream.SayPublished(s.conn, servedCluster, sequence); err != nil {
 		t.Fatal(err)
 	}
-	return shown
 }
 
 // flow is what became of a UDP flow that sends each 5 ms.
@@ -175,11 +174,13 @@ func (s *served) flow(vip netip.Addr, lasts time.Duration) (f flow) {
 	return f
 }
 
+// kube-proxy syncs once a second. What the second of the pauses lets it miss it makes up for by no look at flows, as it does when endpoints change: without
+// waiting for it, a flow that begins then is never answered.
 func TestAUDPFlowThatBeginsWithTheStatusIsAnswered(t *testing.T) {
 	s := newServed(t, "--data-plane", "auto")
-	for i := range 5 {
+	for i, after := range []time.Duration{0, 1100 * time.Millisecond, 1100 * time.Millisecond, 3 * time.Second} {
 		name, vip := fmt.Sprintf("web-%d", i), netip.AddrFrom4([4]byte{10, 0, 65, byte(1 + i)})
-		s.create(name, vip)
+		s.create(name, vip, after)
 		const lasts = 4 * time.Second
 		f := s.flow(vip, lasts)
 		t.Logf("%s: %d of %d answered, the first after %v", name, f.answered, f.sent, f.first)
@@ -187,7 +188,7 @@ func TestAUDPFlowThatBeginsWithTheStatusIsAnswered(t *testing.T) {
 			t.Errorf("%s: a flow that began with the status is answered after %v and up to %v, %d of %d", name, f.first, f.last, f.answered, f.sent)
 		}
 	}
-	if said := s.node.Viplog.Said(); strings.Count(said, "its data plane serves it") != 5 {
+	if said := s.node.Viplog.Said(); strings.Count(said, "its data plane serves it") != 4 {
 		t.Errorf("the node does not say that it waited for each address:\n%s", said)
 	}
 }
