@@ -38,6 +38,7 @@ type host struct {
 	key     ed25519.PrivateKey
 	runs    atomic.Pointer[processes] // nil: none
 	cut     atomic.Bool               // nothing leaves it, and nothing reaches it
+	plane   node.DataPlane            // how its data plane stands when it starts; serves all if zero
 }
 
 // processes are those of a host, from a start to an end.
@@ -204,6 +205,9 @@ func (h *host) start() {
 		}
 		return all
 	}})
+	if h.plane != (node.DataPlane{}) {
+		p.node.DataPlane(h.plane)
+	}
 	p.node.Linked(node.Linked{Interfaces: []event.Interface{{
 		Name: "eth0", MAC: fmt.Sprintf("02:00:00:00:00:%02x", h.address.As4()[3]), Up: true,
 		Prefixes: []netip.Prefix{netip.PrefixFrom(h.address, 24).Masked()},

@@ -40,6 +40,7 @@ type Node struct {
 
 	mu         sync.Mutex
 	interfaces node.Linked
+	dataPlane  node.DataPlane
 	linked     chan struct{} // closed when interfaces are known
 	isLinked   bool
 	leaving    chan struct{}
@@ -52,7 +53,7 @@ type Node struct {
 func NewNode(config NodeConfig) *Node {
 	return &Node{
 		config: config, path: filepath.Join(config.Folder, "node.json"),
-		linked: make(chan struct{}), leaving: make(chan struct{}),
+		linked: make(chan struct{}), leaving: make(chan struct{}), dataPlane: node.DataPlane{Through: node.ServesAll},
 	}
 }
 
@@ -65,6 +66,16 @@ func (n *Node) Linked(in node.Linked) {
 		n.isLinked = true
 		close(n.linked)
 	}
+	if life := n.life.Load(); life != nil {
+		life.loop.post(func() { life.step(in) })
+	}
+}
+
+// DataPlane takes how the data plane stands now. One that is never told serves everything.
+func (n *Node) DataPlane(in node.DataPlane) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.dataPlane = in
 	if life := n.life.Load(); life != nil {
 		life.loop.post(func() { life.step(in) })
 	}
@@ -177,8 +188,9 @@ func (n *Node) run(parent context.Context, s *ledger.State, head log.Head) (left
 	}
 
 	n.mu.Lock()
-	first := n.interfaces
+	first, plane := n.interfaces, n.dataPlane
 	l.loop.post(func() { l.step(first) })
+	l.loop.post(func() { l.step(plane) })
 	if s.Sequence() > 0 {
 		l.loop.post(func() { l.step(node.Restored{Ledger: s}) })
 	}

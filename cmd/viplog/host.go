@@ -18,6 +18,7 @@ import (
 	"go.uber.org/fx"
 
 	"viplog/adapters/agent"
+	"viplog/adapters/dataplane"
 	"viplog/adapters/identity"
 	"viplog/adapters/jetstream"
 	"viplog/adapters/l2"
@@ -54,7 +55,8 @@ type hostOptions struct {
 	services  string
 	nats      string // "" for the controllers' own servers
 	trustFeed bool
-	kube      *kubeOptions       // nil for none
+	kube      *kubeOptions // nil for none
+	dataPlane dataPlaneFlags
 	frontend  *staticpod.Options // of the control plane's; nil for none
 }
 
@@ -72,6 +74,8 @@ type hostAgents struct {
 	voter      *agent.Voter
 	controller *agent.Controller
 	wire       *l2.Responder
+	dataPlane  *dataplane.Watch   // nil: nothing is waited for
+	published  *nats.Subscription // to what controllers say to it
 
 	present presences
 	failed  chan error // what ends the process
@@ -119,6 +123,9 @@ func (a *hostAgents) start(ctx context.Context) (err error) {
 		close(a.nodeEnd)
 		return nil
 	}
+	if err := a.runDataPlane(run); err != nil {
+		return err
+	}
 	a.nodeRuns = true
 	a.run(run, "wire", a.wire.Run)
 	a.run(run, "node", func(ctx context.Context) error {
@@ -153,6 +160,9 @@ func (a *hostAgents) stop(context.Context) error {
 	a.end()
 	a.running.Wait()
 	a.present.stop()
+	if a.published != nil {
+		_ = a.published.Unsubscribe()
+	}
 	return nil
 }
 
@@ -195,6 +205,7 @@ func (a *hostAgents) makeAgents() (err error) {
 	a.node = agent.NewNode(agent.NodeConfig{
 		Host: base("node"), Identity: who, Folder: a.options.data, Wire: a.wire, Send: a.mail.send, Members: a.mail.follow("node"),
 	})
+	a.makeDataPlane()
 	return nil
 }
 
@@ -330,6 +341,9 @@ func logNote(logger *slog.Logger, n trace.Note) {
 	if n.Sequence > 0 {
 		attributes = append(attributes, "sequence", n.Sequence)
 	}
+	if n.Gap > 0 {
+		attributes = append(attributes, "after", n.Gap.Round(time.Millisecond).String())
+	}
 	if n.Text != "" {
 		attributes = append(attributes, "why", n.Text)
 	}
@@ -344,6 +358,7 @@ func hostParts(i *identity.Identity, options hostOptions, logger *slog.Logger, s
 		part[*hostDirectory]("directory", newHostDirectory),
 		part[*hostLog]("log", newHostLog),
 		part[*hostMail]("heartbeat", newHostMail),
+		part[*hostPublished]("published", newHostPublished),
 		part[*hostSources]("sources", newHostSources),
 		part[*hostFrontend]("frontend", newHostFrontend),
 		part[*hostAgents]("agents", newHostAgents),

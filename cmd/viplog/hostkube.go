@@ -82,7 +82,7 @@ func (s *hostSources) newKube() (*kube.Kube, error) {
 	}
 	return kube.New(kube.Config{
 		Client: client, Cluster: s.cluster, Namespace: o.namespace, Identity: s.self, ConfigMap: o.configMap, Parse: parseClusterFile,
-		LabelNodes: o.label, Rejected: replica.ErrRejected, Logger: s.logger,
+		LabelNodes: o.label, Rejected: replica.ErrRejected, Logger: s.logger, Published: func(uint64) { s.told.rose() },
 	}), nil
 }
 

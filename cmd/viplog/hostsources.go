@@ -26,6 +26,7 @@ type hostSources struct {
 	source  string
 	logger  *slog.Logger
 	log     *hostLog
+	told    *hostPublished // of statuses
 
 	kube atomic.Pointer[kube.Kube] // nil while there is none
 
@@ -33,10 +34,13 @@ type hostSources struct {
 	running sync.WaitGroup
 }
 
-func newHostSources(i *identity.Identity, options hostOptions, logger *slog.Logger, l *hostLog) *hostSources {
-	return &hostSources{
-		options: options, cluster: i.Directory.Cluster, self: i.Self.Address.String(), source: "control/" + i.Self.Address.String(), logger: logger.With("role", "sources"), log: l, cancel: func() {},
+func newHostSources(i *identity.Identity, options hostOptions, logger *slog.Logger, l *hostLog, told *hostPublished) *hostSources {
+	s := &hostSources{
+		options: options, cluster: i.Directory.Cluster, self: i.Self.Address.String(), source: "control/" + i.Self.Address.String(),
+		logger: logger.With("role", "sources"), log: l, told: told, cancel: func() {},
 	}
+	told.follow(s.published)
+	return s
 }
 
 func (s *hostSources) start(ctx context.Context) error {

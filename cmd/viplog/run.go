@@ -34,6 +34,7 @@ type hostFlags struct {
 	trustFeed bool
 	logFormat string
 	kube      kubeFlags
+	dataPlane dataPlaneFlags
 	frontend  frontendFlags
 }
 
@@ -86,7 +87,7 @@ func newController(std streams) *cobra.Command {
 			"of the Kubernetes cluster get addresses, and show them; of several controllers one at a time writes there.",
 		Example: "  viplog controller --identity /etc/viplog --services /etc/viplog/services\n" +
 			"  viplog controller --identity /etc/viplog --kubeconfig /etc/kubernetes/viplog.conf --cluster-configmap viplog",
-		Args:    cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runHost(cmd, std, &flags, []string{identity.RoleController})
 		},
@@ -108,6 +109,7 @@ func (f *hostFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.trustFeed, "trust-feed", false, "with --nats: nobody else may publish there on viplog.*.feed.>, so what is pushed can be believed")
 	cmd.Flags().StringVar(&f.logFormat, "log", "json", "json or text, on standard error")
 	f.kube.add(cmd)
+	f.dataPlane.add(cmd)
 	f.frontend.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("on-stop", cobra.FixedCompletions([]string{stopHandsOver, stopKeeps}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"json", "text"}, cobra.ShellCompDirectiveNoFileComp))
@@ -123,6 +125,9 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 	}
 	if flags.onStop != stopHandsOver && flags.onStop != stopKeeps {
 		return exitError{2, fmt.Errorf("--on-stop %q is unknown; use %s or %s", flags.onStop, stopHandsOver, stopKeeps)}
+	}
+	if err := flags.dataPlane.check(); err != nil {
+		return exitError{2, err}
 	}
 	lines := newLogWriter(std.err)
 	defer lines.close()
@@ -140,7 +145,7 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 	}
 	options := hostOptions{
 		roles: roles, identity: flags.identity, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
-		services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed,
+		services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed, dataPlane: flags.dataPlane,
 		kube: flags.kube.options(),
 	}
 	if front, wanted, err := flags.frontend.options(); err != nil {
