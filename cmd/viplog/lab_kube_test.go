@@ -52,8 +52,8 @@ func askOnce(t *testing.T, from *lab.Host, at netip.Addr, port uint16) (kubeclus
 	return kubecluster.Ask(ctx, from, netip.AddrPortFrom(at, port))
 }
 
-// served waits for an answer.
-func served(t *testing.T, from *lab.Host, at netip.Addr, port uint16) (seen kubecluster.Seen) {
+// servedFor waits for an answer.
+func servedFor(t *testing.T, from *lab.Host, at netip.Addr, port uint16) (seen kubecluster.Seen) {
 	t.Helper()
 	holdsWithin(t, 20*time.Second, at.String()+" answers "+from.Name, func() bool {
 		var err error
@@ -74,10 +74,10 @@ func TestWhatPodsSeeOfClients(t *testing.T) {
 
 	vip := c.MustShow("cluster")
 	for from, at := range clients {
-		if seen := served(t, from, vip, kubecluster.HTTPPort); seen.From == at || !strings.HasPrefix(seen.From, "10.244.0.") {
+		if seen := servedFor(t, from, vip, kubecluster.HTTPPort); seen.From == at || !strings.HasPrefix(seen.From, "10.244.0.") {
 			t.Errorf("Cluster, %s: the Pod sees %s, which is no node's", from.Name, seen.From)
 		}
-		if seen := served(t, from, vip, kubecluster.ProxyPort); seen.ForwardedFor == at || !strings.HasPrefix(seen.ForwardedFor, "10.244.0.") {
+		if seen := servedFor(t, from, vip, kubecluster.ProxyPort); seen.ForwardedFor == at || !strings.HasPrefix(seen.ForwardedFor, "10.244.0.") {
 			t.Errorf("Cluster, %s: X-Forwarded-For is %s, which is no node's", from.Name, seen.ForwardedFor)
 		}
 	}
@@ -91,10 +91,10 @@ func TestWhatPodsSeeOfClients(t *testing.T) {
 				seen, err := askOnce(t, from, vip, kubecluster.HTTPPort)
 				return err == nil && seen.Pod == on.Host.Name
 			})
-			if seen := served(t, from, vip, kubecluster.HTTPPort); seen.From != at {
+			if seen := servedFor(t, from, vip, kubecluster.HTTPPort); seen.From != at {
 				t.Errorf("Local, %s: the Pod sees %s", from.Name, seen.From)
 			}
-			if seen := served(t, from, vip, kubecluster.ProxyPort); seen.ForwardedFor != at {
+			if seen := servedFor(t, from, vip, kubecluster.ProxyPort); seen.ForwardedFor != at {
 				t.Errorf("Local, %s: X-Forwarded-For is %s", from.Name, seen.ForwardedFor)
 			}
 		}
@@ -120,7 +120,7 @@ func TestANodeDiesWhileTheAPIServerIsAway(t *testing.T) {
 	c := kubecluster.New(t, kubecluster.Options{})
 	c.Create(kubecluster.NewService("web"), c.Pods...)
 	vip := c.MustShow("web")
-	served(t, c.Far, vip, kubecluster.HTTPPort)
+	servedFor(t, c.Far, vip, kubecluster.HTTPPort)
 	c.WaitReady(1)
 	owner := c.Owner(vip)
 	c.API.Kill()
