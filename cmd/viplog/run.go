@@ -86,7 +86,7 @@ func newController(std streams) *cobra.Command {
 			"of the Kubernetes cluster get addresses, and show them; of several controllers one at a time writes there.",
 		Example: "  viplog controller --identity /etc/viplog --services /etc/viplog/services\n" +
 			"  viplog controller --identity /etc/viplog --kubeconfig /etc/kubernetes/viplog.conf --cluster-configmap viplog",
-		Args:    cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runHost(cmd, std, &flags, []string{identity.RoleController})
 		},
