@@ -139,10 +139,10 @@ func (k *Kube) eventOf(e control.Event) *eventsv1.Event {
 	return made
 }
 
-// refusedEvent says why a Service is not applied, once for each reason.
-func refusedEvent(v *corev1.Service, reason string) *eventsv1.Event {
-	e := newEvent(serviceReference(v), true, "Refused", reason)
-	e.Name = fmt.Sprintf("%s.refused.%s", v.UID, shortHash(reason))
+// aboutService warns of what a Service declares, once for each text.
+func aboutService(v *corev1.Service, reason, note string) *eventsv1.Event {
+	e := newEvent(serviceReference(v), true, reason, note)
+	e.Name = fmt.Sprintf("%s.%s.%s", v.UID, strings.ToLower(reason), shortHash(note))
 	return e
 }
 

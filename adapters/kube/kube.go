@@ -192,6 +192,7 @@ func (k *Kube) Run(ctx context.Context, l Ledger) error {
 		if err := k.elect(ctx); err != nil {
 			return err
 		}
+		pause(ctx, retryPeriod) // others have their turn
 	}
 	return nil
 }
@@ -231,6 +232,7 @@ func (k *Kube) elect(ctx context.Context) error {
 				defer cancel()
 				defer context.AfterFunc(ctx, cancel)()
 				k.lead(both)
+				end() // if it is not for the Lease, or the context
 			},
 			OnStoppedLeading: func() {},
 		},
@@ -246,44 +248,78 @@ func (k *Kube) elect(ctx context.Context) error {
 // checkInterval is how often all that Kubernetes shows is compared with the log, whatever was heard: for what nobody has thought of.
 const checkInterval = 5 * time.Minute
 
-// lead reads and writes as the one controller that does, until the context ends.
+// lead reads and writes as the one controller that does, until the context ends, or the log cannot be read: then another may do better.
 func (k *Kube) lead(ctx context.Context) {
-	if err := k.ledger.CatchUp(ctx); err != nil {
-		if ctx.Err() == nil {
-			k.logger.Warn("the log is not read to its end; the Lease waits", "error", err)
-		}
-		return
-	}
-	k.logger.Info("this controller writes to Kubernetes")
 	k.writer.reset()
+	k.leading.Store(true)
+	defer k.leading.Store(false)
 	k.mu.Lock()
 	k.mirror.Again()
 	k.mu.Unlock()
-	k.leading.Store(true)
-	signal(k.folded)
+	if !k.catchUp(ctx) {
+		return
+	}
+	k.logger.Info("this controller writes to Kubernetes")
 	k.checkAll(1)
 	k.queue.add(func(b *batch) { b.whole, b.file = true, true })
 
+	working, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	running.Go(func() { k.bring(ctx) })
+	running.Go(func() { k.bring(working) })
 	for range writersAtOnce {
-		running.Go(func() { k.write(ctx) })
+		running.Go(func() { k.write(working) })
 	}
-	running.Go(func() { k.tell(ctx) })
-	running.Go(func() { k.publish(ctx) })
-	tick := time.NewTicker(checkInterval)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-tick.C:
-			k.queue.add(func(b *batch) { b.whole, b.file = true, true })
-			k.checkAll(noFact)
-		case <-ctx.Done():
-		}
-	}
-	k.leading.Store(false)
+	running.Go(func() { k.tell(working) })
+	running.Go(func() { k.publish(working) })
+	k.watchOver(ctx)
+	cancel()
 	running.Wait()
 	k.logger.Info("this controller no longer writes to Kubernetes")
+}
+
+// watchOver has all compared from time to time, until the context ends or the log cannot be read.
+func (k *Kube) watchOver(ctx context.Context) {
+	tick := time.NewTicker(logInterval)
+	defer tick.Stop()
+	for checked := time.Now(); ; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if !k.catchUp(ctx) {
+			return
+		}
+		if time.Since(checked) >= checkInterval {
+			checked = time.Now()
+			k.queue.add(func(b *batch) { b.whole, b.file = true, true })
+			k.checkAll(noFact)
+		}
+	}
+}
+
+// How often the log is asked whether it can be read, and how long that may take.
+const (
+	logInterval = 5 * time.Second
+	logPatience = 10 * time.Second
+)
+
+// catchUp waits until all that the log holds now is folded, and to be seen by those who write; false if that is not to be had.
+func (k *Kube) catchUp(ctx context.Context) bool {
+	bounded, cancel := context.WithTimeout(ctx, logPatience)
+	defer cancel()
+	err := k.ledger.CatchUp(bounded)
+	for head := k.ledger.State().Sequence(); err == nil; err = bounded.Err() {
+		signal(k.folded)
+		if v := k.view.Load(); v != nil && v.state.Sequence() >= head {
+			return true
+		}
+		pause(bounded, 2*time.Millisecond)
+	}
+	if ctx.Err() == nil {
+		k.logger.Warn("the log cannot be read: the Lease is for another controller", "error", err)
+	}
+	return false
 }
 
 // follow turns what was folded into Services to look at and Events to tell.

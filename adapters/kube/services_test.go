@@ -126,6 +126,11 @@ func TestWhatAServiceCannotHaveIsExplained(t *testing.T) {
 	w.create("wrong", func(v *corev1.Service) { v.Annotations = map[string]string{"viplog/loadBalancerIPs": "web.example"} })
 	w.waitCondition("wrong", control.ConditionAssigned, "False", `"web.example" is no IP address`)
 	w.waitEvent("shop", "wrong", "Refused: ")
+	w.create("inside", func(v *corev1.Service) {
+		v.Spec.Type, v.Spec.AllocateLoadBalancerNodePorts = corev1.ServiceTypeNodePort, nil
+		v.Annotations = map[string]string{"metallb.io/address-pool": "a"}
+	})
+	w.waitEvent("shop", "inside", "Ignored: only Services of type LoadBalancer have addresses, and this one is of type NodePort")
 	w.update("wrong", func(v *corev1.Service) { v.Annotations = nil })
 	w.waitCondition("wrong", control.ConditionAssigned, "True", "of pool a")
 }

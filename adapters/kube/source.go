@@ -108,6 +108,13 @@ func (k *Kube) bringBatch(ctx context.Context, b *batch) error {
 	if err := k.bringSeen(ctx, seen); err != nil {
 		return err
 	}
+	for _, seen := range seen.Services {
+		if why := control.WhyIgnored(seen); why != "" {
+			if v := k.caches.service(seen.Key()); v != nil {
+				k.teller.now(aboutService(v, "Ignored", why))
+			}
+		}
+	}
 	if k.config.LabelNodes && (b.nodes || b.whole) {
 		*b = *newBatch()
 		b.nodes = true
@@ -139,7 +146,7 @@ func (k *Kube) bringSeen(ctx context.Context, seen control.Observed) error {
 	for _, r := range refused {
 		k.logger.Warn("a Service is not applied", "service", r.Service, "why", r.Reason)
 		if v := k.caches.service(r.Service); v != nil {
-			k.teller.now(refusedEvent(v, r.Reason))
+			k.teller.now(aboutService(v, "Refused", r.Reason))
 			k.writer.touch([]control.Touched{{Service: r.Service, Sequence: noFact}}, 0)
 		}
 	}

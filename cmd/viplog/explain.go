@@ -71,10 +71,21 @@ func explanationOf(s *ledger.State, kind, name string) (ledger.Explanation, erro
 	default:
 		return e, exitError{2, fmt.Errorf("%q cannot be explained; use one of %s", kind, strings.Join(subjectKinds, ", "))}
 	}
+	if !found && kind == "service" {
+		return e, fmt.Errorf("service %s: there is none; only those of type LoadBalancer are here, and %s", name, classOf(s))
+	}
 	if !found {
 		return e, fmt.Errorf("%s %s: there is none", kind, name)
 	}
 	return e, nil
+}
+
+// classOf says which Services are the cluster's, among others of their type.
+func classOf(s *ledger.State) string {
+	if class := s.Settings().LoadBalancerClass; class != "" {
+		return "of loadBalancerClass " + class
+	}
+	return "without a loadBalancerClass"
 }
 
 func parseServiceKey(name string) (ledger.ServiceKey, error) {

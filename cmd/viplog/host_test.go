@@ -183,3 +183,14 @@ func TestHostsThatComeAndGoTakeEffectWithoutARestart(t *testing.T) {
 		within(t, 5*time.Second, "who has left is not connected", func() bool { return !nc.IsConnected() })
 	})
 }
+
+func TestAControllerWithoutKubernetesHasPublishedNothing(t *testing.T) {
+	who := &identity.Identity{Directory: identity.Directory{}}
+	s := newHostSources(who, hostOptions{roles: hostRoles{controller: true}}, slog.Default(), nil, newHostPublished(who, nil))
+	if err := s.start(t.Context()); err != nil || s.published() != 0 {
+		t.Errorf("it has published up to %d, %v", s.published(), err)
+	}
+	if err := s.stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

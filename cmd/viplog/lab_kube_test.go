@@ -3,182 +3,114 @@
 package main
 
 import (
-	"context"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
+	"viplog/core/control"
 	"viplog/fixtures/lab"
-	"viplog/fixtures/lab/kubecluster"
+	"viplog/fixtures/lab/kubeclient"
 )
 
-// announcedBy is the node that a Service's status names, in its condition of that type; "" for none.
-func announcedBy(t *testing.T, c *kubecluster.Cluster, name string) string {
-	t.Helper()
-	s, err := c.Kube.CoreV1().Services(kubecluster.Namespace).Get(t.Context(), name, metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, condition := range s.Status.Conditions {
-		if condition.Type != "viplog/Announced" || condition.Status != metav1.ConditionTrue {
-			continue
-		}
-		if _, after, is := strings.Cut(condition.Message, " by "); is {
-			return strings.Fields(after)[0]
-		}
-	}
-	return ""
+// kubeLAN is a cluster of viplog whose controllers serve a real API server.
+type kubeLAN struct {
+	t      *testing.T
+	api    *lab.KubeAPI
+	client kubernetes.Interface
+	*lab.Cluster
 }
 
-// holdsWithin tries until something is so.
-func holdsWithin(t *testing.T, patience time.Duration, what string, so func() bool) {
+func newKubeLAN(t *testing.T) *kubeLAN {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !so(); time.Sleep(50 * time.Millisecond) {
+	l := lab.New(t)
+	net, host := l.Switch("lan"), l.Host("api")
+	net.Attach(host, "eth0", "10.0.0.1/16")
+	n := &kubeLAN{t: t, api: host.KubeAPI(netip.MustParseAddrPort("10.0.0.1:6443"), lab.KubeAPIOptions{})}
+	n.api.WaitReady()
+	n.client = kubeclient.New(t, n.api, host)
+	kubeclient.CreateNamespace(t, n.client, "shop")
+	n.Cluster = l.NewCluster(net, lab.ClusterOptions{Nodes: 3, Controllers: 3})
+	kubeconfig := n.api.Kubeconfig(lab.KubeAdminToken)
+	for _, h := range n.Hosts {
+		if h.IsNode {
+			kubeclient.CreateNode(t, n.client, kubeclient.Node{Name: h.Name, Addresses: []netip.Addr{h.Address}})
+			h.Start()
+		} else {
+			h.Start("--kubeconfig", kubeconfig, "--kube-namespace", "kube-system")
+		}
+	}
+	n.Apply()
+	return n
+}
+
+func (n *kubeLAN) create(name string) {
+	n.t.Helper()
+	kubeclient.CreateService(n.t, n.client, kubeclient.LoadBalancer("shop", name, kubeclient.Port(corev1.ProtocolTCP, 80)))
+}
+
+// announced waits until a Service's status says that somebody announces it, of whom is true what is asked, and gives the address and what is said.
+func (n *kubeLAN) announced(name string, by func(message string) bool) (address, message string) {
+	n.t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		v, err := n.client.CoreV1().Services("shop").Get(n.t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		for _, c := range v.Status.Conditions {
+			if message = c.Message; c.Type == control.ConditionAnnounced && c.Status == metav1.ConditionTrue && by(message) {
+				return v.Status.LoadBalancer.Ingress[0].IP, message
+			}
+		}
+	}
+	n.t.Fatalf("after a minute %s is not announced as it should be; the last condition says %q", name, message)
+	return "", ""
+}
+
+func anybody(string) bool { return true }
+
+// The log decides while the API server is away, and another controller writes where the first one died.
+func TestStatusesFollowTheLogThroughFaults(t *testing.T) {
+	n := newKubeLAN(t)
+	n.create("web")
+	address, message := n.announced("web", func(said string) bool { return strings.Contains(said, ", then ") })
+	t.Logf("%s", message)
+	vip := netip.MustParseAddr(address)
+
+	owner := n.Owner(vip)
+	n.api.Kill()
+	owner.Viplog.Kill()
+	var next *lab.ClusterHost
+	for deadline := time.Now().Add(20 * time.Second); next == nil || next == owner; next = n.Owner(vip) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not so after %s: %s", patience, what)
+			t.Fatal("nobody followed an owner that died while the API server was away")
 		}
+		time.Sleep(50 * time.Millisecond)
 	}
-}
-
-// askOnce asks with a second's patience.
-func askOnce(t *testing.T, from *lab.Host, at netip.Addr, port uint16) (kubecluster.Seen, error) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	return kubecluster.Ask(ctx, from, netip.AddrPortFrom(at, port))
-}
-
-// servedFor waits for an answer.
-func servedFor(t *testing.T, from *lab.Host, at netip.Addr, port uint16) (seen kubecluster.Seen) {
-	t.Helper()
-	holdsWithin(t, 20*time.Second, at.String()+" answers "+from.Name, func() bool {
-		var err error
-		seen, err = askOnce(t, from, at, port)
-		return err == nil
-	})
-	return seen
-}
-
-// Policy Local keeps the client's address and follows the endpoints; under Cluster a Pod sees a node.
-func TestWhatPodsSeeOfClients(t *testing.T) {
-	c := kubecluster.New(t, kubecluster.Options{})
-	c.Create(kubecluster.NewService("cluster"), c.Pods...)
-	local := kubecluster.NewService("local")
-	local.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
-	created := c.Create(local, c.Pods[1])
-	clients := map[*lab.Host]string{c.Near: kubecluster.NearAt.String(), c.Far: kubecluster.FarAt.String()}
-
-	vip := c.MustShow("cluster")
-	for from, at := range clients {
-		if seen := servedFor(t, from, vip, kubecluster.HTTPPort); seen.From == at || !strings.HasPrefix(seen.From, "10.244.0.") {
-			t.Errorf("Cluster, %s: the Pod sees %s, which is no node's", from.Name, seen.From)
-		}
-		if seen := servedFor(t, from, vip, kubecluster.ProxyPort); seen.ForwardedFor == at || !strings.HasPrefix(seen.ForwardedFor, "10.244.0.") {
-			t.Errorf("Cluster, %s: X-Forwarded-For is %s, which is no node's", from.Name, seen.ForwardedFor)
-		}
+	n.api.Start()
+	n.api.WaitReady()
+	again, message := n.announced("web", func(said string) bool { return strings.Contains(said, " by "+next.Name+" ") })
+	t.Logf("%s", message)
+	if again != address || n.Owner(vip) != next {
+		t.Errorf("when the API server is back the address is %s, and %s owns it; it was %s of %s", again, n.Owner(vip).Name, address, next.Name)
 	}
 
-	vip = c.MustShow("local")
-	for _, on := range []*kubecluster.Pod{c.Pods[1], c.Pods[2]} {
-		c.SetEndpoints(created, on)
-		holdsWithin(t, 20*time.Second, on.Node.Name+" announces it, where its endpoint is", func() bool { return announcedBy(t, c, "local") == on.Node.Name })
-		for from, at := range clients {
-			holdsWithin(t, 20*time.Second, "the Pod answers "+from.Name+" that is an endpoint now", func() bool {
-				seen, err := askOnce(t, from, vip, kubecluster.HTTPPort)
-				return err == nil && seen.Pod == on.Host.Name
-			})
-			if seen := servedFor(t, from, vip, kubecluster.HTTPPort); seen.From != at {
-				t.Errorf("Local, %s: the Pod sees %s", from.Name, seen.From)
-			}
-			if seen := servedFor(t, from, vip, kubecluster.ProxyPort); seen.ForwardedFor != at {
-				t.Errorf("Local, %s: X-Forwarded-For is %s", from.Name, seen.ForwardedFor)
-			}
-		}
-	}
-
-	c.SetEndpoints(created)
-	holdsWithin(t, 20*time.Second, "nobody announces it without an endpoint", func() bool { return announcedBy(t, c, "local") == "" })
-	service, err := c.Kube.CoreV1().Services(kubecluster.Namespace).Get(t.Context(), "local", metav1.GetOptions{})
+	// Whoever writes dies; the others have the log and the Lease.
+	lease, err := n.client.CoordinationV1().Leases("kube-system").Get(t.Context(), "viplog-lab", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := false
-	for _, condition := range service.Status.Conditions {
-		told = told || condition.Type == "viplog/Announced" && strings.Contains(condition.Message, "endpoint")
-	}
-	if !told || len(service.Status.LoadBalancer.Ingress) != 1 {
-		t.Errorf("without endpoints its status is %+v", service.Status)
-	}
-}
-
-// While the API server is away a node may die: others take its address over, and when the server is back statuses say so, without a move.
-func TestANodeDiesWhileTheAPIServerIsAway(t *testing.T) {
-	c := kubecluster.New(t, kubecluster.Options{})
-	c.Create(kubecluster.NewService("web"), c.Pods...)
-	vip := c.MustShow("web")
-	servedFor(t, c.Far, vip, kubecluster.HTTPPort)
-	c.WaitReady(1)
-	owner := c.Owner(vip)
-	c.API.Kill()
-	time.Sleep(time.Second)
-
-	asking, end := context.WithCancel(t.Context())
-	defer end()
-	var requests []kubecluster.Request
-	var all sync.WaitGroup
-	all.Go(func() {
-		requests = kubecluster.Requests(asking, c.Far, netip.AddrPortFrom(vip, kubecluster.HTTPPort), 20*time.Millisecond, 900*time.Millisecond)
-	})
-	time.Sleep(500 * time.Millisecond)
-	c.LAN.Cut(owner.Host, "eth0")
-	time.Sleep(10 * time.Second)
-	end()
-	all.Wait()
-	outage, failed := kubecluster.Outage(requests)
-	t.Logf("%d of %d requests failed, in %s", failed, len(requests), outage)
-	if outage > 2*time.Second || failed == 0 {
-		t.Errorf("an outage of %s, in which %d requests failed", outage, failed)
-	}
-	now := c.Owner(vip)
-	if now == owner {
-		t.Fatalf("%s still owns the address", owner.Name)
-	}
-
-	c.API.Start()
-	c.API.WaitReady()
-	holdsWithin(t, time.Minute, "the status names "+now.Name, func() bool { return announcedBy(t, c, "web") == now.Name })
-	if got := c.MustShow("web"); got != vip {
-		t.Errorf("the Service has another address, %s", got)
-	}
-	time.Sleep(2 * time.Second)
-	if last := c.Owner(vip); last != now {
-		t.Errorf("the return of the API server moved the address from %s to %s", now.Name, last.Name)
-	}
-	if _, err := askOnce(t, c.Far, vip, kubecluster.HTTPPort); err != nil {
-		t.Error(err)
-	}
-}
-
-// A flow that begins when the status shows an address is answered within 1.5 s, and goes on being answered: kube-proxy knew the address before anybody announced it.
-func TestAUDPFlowThatBeginsWithTheStatusIsServed(t *testing.T) {
-	c := kubecluster.New(t, kubecluster.Options{})
-	for _, name := range []string{"one", "two", "three"} { // kube-proxy writes rules once a second: at different times of that second
-		c.Create(kubecluster.NewService(name), c.Pods...)
-		vip, _, err := c.Shown(t.Context(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		flow, err := kubecluster.Talk(t.Context(), c.Near, netip.AddrPortFrom(vip, kubecluster.EchoPort), 10*time.Millisecond, 3*time.Second)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%s: the first answer after %s, then %d of %d missed", name, flow.First, flow.Missed, flow.Sent)
-		if flow.First == 0 || flow.Missed > 0 {
-			t.Errorf("%s is a black hole: %+v", name, flow)
+	for _, h := range n.Hosts {
+		if h.Address.String() == *lease.Spec.HolderIdentity {
+			h.Viplog.Kill()
 		}
 	}
+	began := time.Now()
+	n.create("api")
+	n.announced("api", anybody)
+	t.Logf("the first status after the death of the controller that wrote: %v", time.Since(began))
 }

@@ -377,6 +377,22 @@ func TestWhatAStatusSays(t *testing.T) {
 	}
 }
 
+func TestAServiceOfAnotherTypeThatAsksForAnAddressIsToldWhy(t *testing.T) {
+	v := shown("web")
+	v.Annotations = map[string]string{"metallb.io/address-pool": "a"}
+	if why := WhyIgnored(v); why != "" {
+		t.Errorf("one of type LoadBalancer: %s", why)
+	}
+	v.Type = "NodePort"
+	if why := WhyIgnored(v); !strings.HasSuffix(why, "is of type NodePort: metallb.io/address-pool is not looked at") {
+		t.Errorf("one of type NodePort: %s", why)
+	}
+	v.Annotations = nil
+	if why := WhyIgnored(v); why != "" {
+		t.Errorf("one that asks for nothing: %s", why)
+	}
+}
+
 // What is written is what is asked for: applying a status and asking again gives the same, at whatever time.
 func TestAStatusThatIsWrittenIsNotWrittenAgain(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {

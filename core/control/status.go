@@ -97,6 +97,26 @@ func statusLeft(s *ledger.State, v Service) Status {
 	return Status{Ingress: others}
 }
 
+// WhyIgnored says why a Service that asks for an address gets none, although nothing is wrong with what it asks for; "" if it asks for none, or is served.
+func WhyIgnored(v Service) string {
+	if cmp.Or(v.Type, TypeLoadBalancer) == TypeLoadBalancer {
+		return ""
+	}
+	var asks []string
+	for _, name := range slices.Concat(annotationsAddresses, annotationsPool, annotationsSharing) {
+		if _, has := v.Annotations[name]; has {
+			asks = append(asks, name)
+		}
+	}
+	if v.LoadBalancerIP != "" {
+		asks = append(asks, "spec.loadBalancerIP")
+	}
+	if len(asks) == 0 {
+		return ""
+	}
+	return "only Services of type LoadBalancer have addresses, and this one is of type " + v.Type + ": " + strings.Join(asks, ", ") + " is not looked at"
+}
+
 // conditions gives each condition the time at which its status turned: as shown, where it is as it was.
 func conditions(s *ledger.State, shown Status, want ...Condition) []Condition {
 	for i, c := range want {
