@@ -98,6 +98,7 @@ func TestAWatchAsksKubeProxyAndTellsTheNode(t *testing.T) {
 func TestWhatAnswersOtherwiseIsNoKubeProxy(t *testing.T) {
 	const now = `"2026-11-01T12:00:10Z"`
 	for body, want := range map[string]string{
+		`{"lastUpdated": "2020-06-03 23:59:53.6 +0000 UTC m=+202.6","currentTime": "2020-06-03 23:59:53.6 +0000 UTC m=+202.6"}`:          "old",
 		`{"lastUpdated":` + now + `,"currentTime":` + now + `}`:                                                                          "old",
 		`{"lastUpdated":` + now + `,"currentTime":` + now + `,"healthy":false,"status":{"IPv4":{"lastUpdated":"2026-11-01T12:00:00Z"}}}`: "ill",
 		`{"lastUpdated":` + now + `,"currentTime":` + now + `,"healthy":true,"status":{"IPv4":{"lastUpdated":"2026-11-01T12:00:00Z"}}}`:  "well",
