@@ -79,9 +79,10 @@ func (w *World) showDataPlanes(sequence uint64) {
 // tellDataPlane tells the node's agent, if it runs.
 func (h *Host) tellDataPlane() {
 	if p := h.node; p != nil {
-		in := node.DataPlane{Through: node.ServesAll}
+		in := node.ServesThrough(node.ServesAll)
 		if d := h.dataPlane; d != nil {
-			in = node.DataPlane{State: d.state, Through: d.through}
+			in = node.ServesThrough(d.through)
+			in.State = d.state
 		}
 		p.do(func() { p.step(in) })
 	}

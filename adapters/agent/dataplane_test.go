@@ -22,7 +22,7 @@ func TestANodeFollowsItsDataPlane(t *testing.T) {
 	if n := len(c.state().Live()); n != 2 {
 		t.Fatalf("%d nodes have joined, and one has to wait for its data plane", n)
 	}
-	standby.runs.Load().node.DataPlane(node.DataPlane{Through: node.ServesAll})
+	standby.runs.Load().node.DataPlane(node.ServesThrough(node.ServesAll))
 	c.until("it joins", 5*time.Second, func() bool { return len(c.state().Live()) == 3 })
 
 	// The owner's dies: another one answers, and the owner goes on as it is.
@@ -34,6 +34,6 @@ func TestANodeFollowsItsDataPlane(t *testing.T) {
 	if n := len(c.state().InterfacesOf(owner.address)); n != 0 || len(c.state().Live()) != 3 {
 		t.Errorf("it has %d interfaces by the log, and %d nodes have joined", n, len(c.state().Live()))
 	}
-	owner.runs.Load().node.DataPlane(node.DataPlane{Through: node.ServesAll})
+	owner.runs.Load().node.DataPlane(node.ServesThrough(node.ServesAll))
 	c.until("it is a candidate again", 5*time.Second, func() bool { return len(c.state().InterfacesOf(owner.address)) == 1 })
 }

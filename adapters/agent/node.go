@@ -53,7 +53,7 @@ type Node struct {
 func NewNode(config NodeConfig) *Node {
 	return &Node{
 		config: config, path: filepath.Join(config.Folder, "node.json"),
-		linked: make(chan struct{}), leaving: make(chan struct{}), dataPlane: node.DataPlane{Through: node.ServesAll},
+		linked: make(chan struct{}), leaving: make(chan struct{}), dataPlane: node.ServesThrough(node.ServesAll),
 	}
 }
 

@@ -5,7 +5,7 @@
 // the last syncs that succeeded. The lastUpdated outside of status is the time of the answer, as long as kube-proxy is healthy, and says nothing. The
 // first stamp of a process is none of a sync: SyncLoop sets it before the first one. healthy is false when a change has waited for
 // longer than twice kube-proxy's syncPeriod (a minute). The code 503 has also other causes, as a node that the autoscaler is to delete.
-// Answers of older kube-proxies, and of those who take its place, have no status: then only time can tell.
+// Answers of kube-proxies before v1.33, and of those who take its place, have no status: then only time can tell.
 //
 // When a controller has said that the statuses of Services are written up to a fact, kube-proxy is about to know of them, or knows already. It has
 // served them when a sync has ended that began after that. When a sync begins is not said. But the next one begins a second after an end

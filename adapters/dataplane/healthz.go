@@ -27,8 +27,8 @@ type stamp struct {
 
 // answer is the JSON of /healthz.
 type answer struct {
-	CurrentTime time.Time `json:"currentTime"`
-	Healthy     *bool     `json:"healthy"` // since v1.32
+	CurrentTime string `json:"currentTime"`
+	Healthy     *bool  `json:"healthy"` // like status since v1.33 (kubernetes #129271); until then the time was as Go prints it, not as in RFC 3339
 	Status      map[string]struct {
 		LastUpdated time.Time `json:"lastUpdated"`
 	} `json:"status"`
@@ -59,15 +59,19 @@ func ask(ctx context.Context, address string) (health, error) {
 
 func parse(code int, body []byte) (health, error) {
 	var a answer
-	if err := json.Unmarshal(body, &a); err != nil || a.CurrentTime.IsZero() || code != http.StatusOK && code != http.StatusServiceUnavailable {
+	if err := json.Unmarshal(body, &a); err != nil || a.CurrentTime == "" || code != http.StatusOK && code != http.StatusServiceUnavailable {
 		return health{}, fmt.Errorf("/healthz answers as no kube-proxy does: %d: %.100q", code, body)
 	}
-	h := health{isHealthy: code == http.StatusOK, hasNone: a.Healthy == nil && a.Status == nil, stamps: map[string]stamp{}}
-	if a.Healthy != nil {
-		h.isHealthy = *a.Healthy
+	if a.Healthy == nil {
+		return health{isHealthy: code == http.StatusOK, hasNone: true}, nil
+	}
+	h := health{isHealthy: *a.Healthy, stamps: map[string]stamp{}}
+	now, err := time.Parse(time.RFC3339Nano, a.CurrentTime)
+	if err != nil {
+		return health{}, fmt.Errorf("/healthz: currentTime: %w", err)
 	}
 	for family, s := range a.Status {
-		h.stamps[family] = stamp{s.LastUpdated, a.CurrentTime.Sub(s.LastUpdated)}
+		h.stamps[family] = stamp{s.LastUpdated, now.Sub(s.LastUpdated)}
 	}
 	return h, nil
 }

@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"viplog/core/node"
@@ -34,10 +35,9 @@ type plane struct {
 	isDead    bool
 	isOther   bool // it did not answer in between: it may be another process
 	families  map[string]*syncs
-	marks     []mark // not served yet
+	marks     []mark // not served yet, of one family at least
 	published uint64 // the newest number; 0: none was said
 	saidAt    time.Time
-	through   uint64
 }
 
 // mark is a number that a controller has said, and when.
@@ -56,7 +56,10 @@ func (p *plane) say(through uint64, now time.Time) {
 	case through < p.published && now.Sub(p.saidAt) < staysNewest:
 		return
 	case through < p.published:
-		p.marks, p.through = nil, 0
+		p.marks = nil
+		for _, s := range p.families {
+			s.through = 0
+		}
 	}
 	p.saidAt = now
 	if through == p.published {
@@ -105,6 +108,8 @@ func why(h health, err error) string {
 func (p *plane) sawSyncs(h health, now time.Time) {
 	if h.hasNone { // it counts as one sync, of when it answered first
 		h.stamps = map[string]stamp{"": {at: p.begun}}
+	} else {
+		delete(p.families, "")
 	}
 	for family, stamp := range h.stamps {
 		s := p.families[family]
@@ -119,8 +124,15 @@ func (p *plane) sawSyncs(h health, now time.Time) {
 
 // settle draws what follows from what is known now.
 func (p *plane) settle(now time.Time, err error) {
-	for len(p.marks) > 0 && p.failing.IsZero() && p.serves(p.marks[0].said, now) {
-		p.through, p.marks = p.marks[0].through, p.marks[1:]
+	if p.failing.IsZero() {
+		for _, s := range p.families {
+			for _, m := range p.marks {
+				if s.serve(m.said, now) {
+					s.through = max(s.through, m.through)
+				}
+			}
+		}
+		p.marks = slices.DeleteFunc(p.marks, func(m mark) bool { return m.through <= p.serves() })
 	}
 	waited := now.Sub(p.begun)
 	switch {
@@ -150,20 +162,29 @@ func (p *plane) hasSynced() bool {
 	return len(p.families) > 0 && p.failing.IsZero()
 }
 
-func (p *plane) serves(said, now time.Time) bool {
+// serves is the number that all families serve.
+func (p *plane) serves() uint64 {
+	least := node.ServesAll
 	for _, s := range p.families {
-		if !s.serve(said, now) {
-			return false
-		}
+		least = min(least, s.through)
 	}
-	return len(p.families) > 0
+	if len(p.families) == 0 {
+		return 0
+	}
+	return least
 }
 
 // state is what the node is to know.
 func (p *plane) state() node.DataPlane {
-	in := node.DataPlane{Through: p.through}
+	in := node.ServesThrough(p.serves())
+	if s, has := p.families["IPv4"]; has {
+		in.IPv4 = s.through
+	}
+	if s, has := p.families["IPv6"]; has {
+		in.IPv6 = s.through
+	}
 	if p.published == 0 || !p.answered && !p.isRequired { // nobody says what is written, or nobody would serve it
-		in.Through = node.ServesAll
+		in = node.ServesThrough(node.ServesAll)
 	}
 	switch {
 	case p.isDead:

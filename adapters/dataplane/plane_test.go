@@ -96,13 +96,13 @@ func TestNothingIsSaidToBeServedBeforeKubeProxyServesIt(t *testing.T) {
 		said := 0
 		for now := time.Duration(0); now < horizon; {
 			p.took(synced(kube.last(now), now), nil, at(now))
-			for i := range p.through {
+			for i := range p.serves() {
 				if s := statuses[i]; !kube.serves(s.known, now) {
 					t.Fatalf("status %d, said at %v and known at %v, is served at %v, it says; syncs end at %v", i+1, s.said, s.known, now, kube.ends)
 				}
 			}
 			for i, s := range statuses[:said] {
-				if now > s.said+2500*time.Millisecond && p.through < uint64(i+1) {
+				if now > s.said+2500*time.Millisecond && p.serves() < uint64(i+1) {
 					t.Fatalf("status %d, said at %v, is not served at %v, it says; syncs end at %v", i+1, s.said, now, kube.ends)
 				}
 			}
@@ -123,7 +123,8 @@ type step struct {
 	tell  func(p *plane, now time.Duration)
 	state node.DataPlaneState
 	// through is the number that is served; -1 for all.
-	through int
+	through  int
+	through4 uint64 // that of IPv4, if it is another
 }
 
 func answers(end time.Duration) func(*plane, time.Duration) {
@@ -152,105 +153,110 @@ func TestHowADataPlaneStands(t *testing.T) {
 		steps                  []step
 	}{
 		"an agent that starts beside a kube-proxy that runs": {false, true, []step{
-			{0, answers(-time.Hour), up, -1},
+			{0, answers(-time.Hour), up, -1, 0},
 		}},
 		"a boot, in which the first stamp is of no sync": {false, true, []step{
-			{0, away, starting, -1},
-			{10 * s, answers(9900 * ms), starting, -1},
-			{11 * s, answers(10500 * ms), up, -1},
+			{0, away, starting, -1, 0},
+			{10 * s, answers(9900 * ms), starting, -1, 0},
+			{11 * s, answers(10500 * ms), up, -1, 0},
 		}},
 		"a boot, after which nothing is to be synced": {false, true, []step{
-			{10 * s, answers(9900 * ms), starting, -1},
-			{14800 * ms, answers(9900 * ms), starting, -1},
-			{15 * s, answers(9900 * ms), up, -1},
+			{10 * s, answers(9900 * ms), starting, -1, 0},
+			{14800 * ms, answers(9900 * ms), starting, -1, 0},
+			{15 * s, answers(9900 * ms), up, -1, 0},
 		}},
 		"a boot without a kube-proxy": {false, true, []step{
-			{59 * s, away, starting, -1},
-			{60 * s, away, up, -1},
-			{61 * s, says(5), up, -1},
+			{59 * s, away, starting, -1, 0},
+			{60 * s, away, up, -1, 0},
+			{61 * s, says(5), up, -1, 0},
 		}},
 		"no boot, and no kube-proxy": {false, false, []step{
-			{0, away, up, -1},
-			{1 * s, says(5), up, -1},
-			{100 * s, away, up, -1},
+			{0, away, up, -1, 0},
+			{1 * s, says(5), up, -1, 0},
+			{100 * s, away, up, -1, 0},
 		}},
 		"a kube-proxy that is required and away": {true, false, []step{
-			{0, away, up, -1},
-			{1 * s, says(5), up, 0},
-			{100 * s, away, up, 0},
+			{0, away, up, -1, 0},
+			{1 * s, says(5), up, 0, 0},
+			{100 * s, away, up, 0, 0},
 		}},
 		"one of an old version": {false, false, []step{
-			{0, old, up, -1},
-			{8 * s, says(5), up, 0},
-			{9100 * ms, old, up, 0},
-			{9200 * ms, old, up, 5},
+			{0, old, up, -1, 0},
+			{8 * s, says(5), up, 0, 0},
+			{9100 * ms, old, up, 0, 0},
+			{9200 * ms, old, up, 5, 0},
 		}},
 		"one that is away for less than a minute, and then for longer": {false, false, []step{
-			{0, answers(-time.Hour), up, -1},
-			{2 * s, away, up, -1},
-			{61 * s, away, up, -1},
-			{61500 * ms, answers(61 * s), up, -1},
-			{70 * s, away, up, -1},
-			{130 * s, away, dead, -1},
-			{140 * s, answers(139 * s), up, -1},
+			{0, answers(-time.Hour), up, -1, 0},
+			{2 * s, away, up, -1, 0},
+			{61 * s, away, up, -1, 0},
+			{61500 * ms, answers(61 * s), up, -1, 0},
+			{70 * s, away, up, -1, 0},
+			{130 * s, away, dead, -1, 0},
+			{140 * s, answers(139 * s), up, -1, 0},
 		}},
 		"one that is not healthy": {false, false, []step{
-			{0, answers(-time.Hour), up, -1},
-			{1 * s, says(5), up, 0},
-			{2 * s, ill, up, 0},
-			{20 * s, ill, up, 0},
-			{62 * s, ill, dead, 0},
+			{0, answers(-time.Hour), up, -1, 0},
+			{1 * s, says(5), up, 0, 0},
+			{2 * s, ill, up, 0, 0},
+			{20 * s, ill, up, 0, 0},
+			{62 * s, ill, dead, 0, 0},
 		}},
 		"one that starts anew while something waits": {false, false, []step{
-			{0, answers(-time.Hour), up, -1},
-			{1 * s, says(5), up, 0},
-			{1100 * ms, away, up, 0},
-			{1200 * ms, answers(1190 * ms), up, 0}, // no sync
-			{3 * s, answers(1190 * ms), up, 0},
-			{3100 * ms, answers(3050 * ms), up, 5}, // a second after that, so that it began after the start
+			{0, answers(-time.Hour), up, -1, 0},
+			{1 * s, says(5), up, 0, 0},
+			{1100 * ms, away, up, 0, 0},
+			{1200 * ms, answers(1190 * ms), up, 0, 0}, // no sync
+			{3 * s, answers(1190 * ms), up, 0, 0},
+			{3100 * ms, answers(3050 * ms), up, 5, 0}, // a second after that, so that it began after the start
 		}},
 		"a clock that is set back": {false, false, []step{
-			{0, answers(-time.Hour), up, -1},
-			{8 * s, answers(7900 * ms), up, -1},
-			{8500 * ms, says(5), up, 0},
+			{0, answers(-time.Hour), up, -1, 0},
+			{8 * s, answers(7900 * ms), up, -1, 0},
+			{8500 * ms, says(5), up, 0, 0},
 			{9 * s, func(p *plane, now time.Duration) {
 				p.took(health{isHealthy: true, stamps: map[string]stamp{"IPv4": {at(-30 * time.Minute), -time.Second}}}, nil, at(now))
-			}, up, 5},
+			}, up, 5, 0},
 		}},
 		"the other family is behind": {false, false, []step{
-			{0, both(-1*time.Hour, -1*time.Hour), up, -1},
-			{8 * s, both(7900*ms, 7900*ms), up, -1},
-			{8500 * ms, says(5), up, 0},
-			{9 * s, both(8950*ms, 7900*ms), up, 0},
-			{9600 * ms, both(8950*ms, 7900*ms), up, 0},
-			{9650 * ms, both(8950*ms, 9630*ms), up, 5},
+			{0, both(-1*time.Hour, -1*time.Hour), up, -1, 0},
+			{8 * s, both(7900*ms, 7900*ms), up, -1, 0},
+			{8500 * ms, says(5), up, 0, 0},
+			{9 * s, both(8950*ms, 7900*ms), up, 0, 5},
+			{9600 * ms, both(8950*ms, 7900*ms), up, 0, 5},
+			{9650 * ms, both(8950*ms, 9630*ms), up, 5, 0},
 		}},
 		"a kube-proxy that is set to sync more often": {false, false, []step{
-			{0, answers(-time.Hour), up, -1},
-			{8 * s, answers(7900 * ms), up, -1},
-			{8450 * ms, answers(8400 * ms), up, -1},
-			{8500 * ms, says(5), up, 0},
-			{8600 * ms, answers(8400 * ms), up, 0},
-			{8900 * ms, answers(8800 * ms), up, 5},
+			{0, answers(-time.Hour), up, -1, 0},
+			{8 * s, answers(7900 * ms), up, -1, 0},
+			{8450 * ms, answers(8400 * ms), up, -1, 0},
+			{8500 * ms, says(5), up, 0, 0},
+			{8600 * ms, answers(8400 * ms), up, 0, 0},
+			{8900 * ms, answers(8800 * ms), up, 5, 0},
 		}},
 		"a number that goes back": {false, false, []step{
-			{0, answers(-time.Hour), up, -1},
-			{1 * s, says(50), up, 0},
-			{3 * s, answers(-time.Hour), up, 50},
-			{3100 * ms, says(40), up, 50}, // of one that writes no more
-			{9 * s, says(7), up, 0},       // of another log
-			{11 * s, answers(-time.Hour), up, 7},
+			{0, answers(-time.Hour), up, -1, 0},
+			{1 * s, says(50), up, 0, 0},
+			{3 * s, answers(-time.Hour), up, 50, 0},
+			{3100 * ms, says(40), up, 50, 0}, // of one that writes no more
+			{9 * s, says(7), up, 0, 0},       // of another log
+			{11 * s, answers(-time.Hour), up, 7, 0},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newTestPlane(test.isRequired, test.justBooted)
 			for _, s := range test.steps {
 				s.tell(p, s.at)
-				want := node.DataPlane{State: s.state, Through: uint64(s.through)}
+				want := node.ServesThrough(uint64(s.through))
 				if s.through < 0 {
-					want.Through = node.ServesAll
+					want = node.ServesThrough(node.ServesAll)
 				}
-				if got := p.state(); got != want {
+				want.State = s.state
+				got := p.state()
+				if s.through4 > 0 {
+					want.IPv4 = s.through4
+				}
+				if got != want {
 					t.Errorf("at %v it is %+v, want %+v", s.at, got, want)
 				}
 			}
@@ -275,7 +281,7 @@ func TestNumbersThatWaitTakeBoundedMemory(t *testing.T) {
 		t.Errorf("%d numbers are kept", len(p.marks))
 	}
 	p.took(synced(-time.Hour, time.Minute), nil, at(time.Minute))
-	if got := p.state().Through; got != 10*maxMarks {
+	if got := p.state().IPv4; got != 10*maxMarks {
 		t.Errorf("served is %d", got)
 	}
 }

@@ -19,6 +19,8 @@ type syncs struct {
 	end    time.Time // of the last one
 	before time.Time // the end of the one before it; zero if it is not known
 	synced bool      // one of them was a sync for certain
+
+	through uint64 // up to where they serve
 }
 
 // saw takes a stamp from an answer that came now; asked is when the answer before it came. The first stamp of a process that may be another than before is
@@ -28,12 +30,12 @@ func (s *syncs) saw(is stamp, asked, now time.Time, isOther bool) {
 	switch {
 	case is.at.Equal(s.stamp):
 	case s.stamp.IsZero() || isOther:
-		*s = syncs{stamp: is.at, end: end}
+		*s = syncs{stamp: is.at, end: end, through: s.through}
 	default:
 		if end.Before(asked) { // it was not there yet: the host's clock has been set
 			end = asked
 		}
-		*s = syncs{stamp: is.at, end: end, before: s.end, synced: true}
+		*s = syncs{stamp: is.at, end: end, before: s.end, synced: true, through: s.through}
 	}
 	s.synced = s.synced || now.Sub(s.end) >= firstTakes
 }

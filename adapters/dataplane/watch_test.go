@@ -64,11 +64,11 @@ func TestAWatchAsksKubeProxyAndTellsTheNode(t *testing.T) {
 		}
 		return time.Since(begun)
 	}
-	next(node.DataPlane{State: node.DataPlaneStarting, Through: node.ServesAll})
+	next(node.DataPlane{State: node.DataPlaneStarting, IPv4: node.ServesAll, IPv6: node.ServesAll})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
-	next(node.DataPlane{Through: node.ServesAll})
+	next(node.ServesThrough(node.ServesAll))
 
 	// A sync before the status, and the one of the status a second after it.
 	time.Sleep(200 * time.Millisecond)
@@ -82,11 +82,11 @@ func TestAWatchAsksKubeProxyAndTellsTheNode(t *testing.T) {
 	case <-time.After(950 * time.Millisecond):
 	}
 	kube.sync()
-	next(node.DataPlane{Through: 7})
+	next(node.ServesThrough(7))
 
 	// Nothing to be synced.
 	w.Published(8)
-	if took := next(node.DataPlane{Through: 8}); took < time.Second {
+	if took := next(node.ServesThrough(8)); took < time.Second {
 		t.Errorf("told after %v that there was nothing to be synced", took)
 	}
 	cancel()
@@ -98,6 +98,7 @@ func TestAWatchAsksKubeProxyAndTellsTheNode(t *testing.T) {
 func TestWhatAnswersOtherwiseIsNoKubeProxy(t *testing.T) {
 	const now = `"2026-11-01T12:00:10Z"`
 	for body, want := range map[string]string{
+		`{"lastUpdated": "2020-06-03 23:59:53.6 +0000 UTC m=+202.6","currentTime": "2020-06-03 23:59:53.6 +0000 UTC m=+202.6"}`:          "old",
 		`{"lastUpdated":` + now + `,"currentTime":` + now + `}`:                                                                          "old",
 		`{"lastUpdated":` + now + `,"currentTime":` + now + `,"healthy":false,"status":{"IPv4":{"lastUpdated":"2026-11-01T12:00:00Z"}}}`: "ill",
 		`{"lastUpdated":` + now + `,"currentTime":` + now + `,"healthy":true,"status":{"IPv4":{"lastUpdated":"2026-11-01T12:00:00Z"}}}`:  "well",

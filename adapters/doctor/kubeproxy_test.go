@@ -15,17 +15,24 @@ import (
 // proxied lets a host's kube-proxy say its mode, until it is called.
 func proxied(t *testing.T, h *lab.Host, mode string) (end func()) {
 	t.Helper()
+	return says(t, h, proxyModeAt, "/proxyMode", http.StatusOK, mode)
+}
+
+// says lets a host have a page, until it is called.
+func says(t *testing.T, h *lab.Host, at, page string, code int, text string) (end func()) {
+	t.Helper()
 	var listener net.Listener
 	h.Must(func() (err error) {
-		listener, err = net.Listen("tcp", proxyModeAt)
+		listener, err = net.Listen("tcp", at)
 		return err
 	})
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/proxyMode" {
+		if r.URL.Path != page {
 			http.NotFound(w, r)
 			return
 		}
-		_, _ = w.Write([]byte(mode))
+		w.WriteHeader(code)
+		_, _ = w.Write([]byte(text))
 	})}
 	go func() { _ = server.Serve(listener) }()
 	end = func() { _ = server.Close() }
@@ -58,4 +65,27 @@ func TestKubeProxyAnswersForNobodysAddress(t *testing.T) {
 	sysctl(t, h, "net/ipv4/conf/all/arp_announce", "2")
 	well(t, looked(t, h, f, "kube-proxy"))
 	expect(t, looked(t, h, f, "kube-proxy"), "kube-proxy/strict-arp", OK, "only who holds an address")
+}
+
+func TestKubeProxySaysWhenItHasSynced(t *testing.T) {
+	_, _, h := node(t)
+	f := Facts{Self: self}
+	const id = "kube-proxy/healthz"
+	expect(t, looked(t, h, f, "kube-proxy"), id, Skipped, "no kube-proxy answers")
+	for _, test := range []struct {
+		code  int
+		text  string
+		level Severity
+		says  string
+	}{
+		{200, `{"healthy":true,"status":{"IPv4":{"healthy":true}}}`, OK, "when it has synced"},
+		{503, `{"healthy":true,"nodeEligible":false,"status":{"IPv4":{"healthy":true}}}`, OK, "when it has synced"},
+		{503, `{"healthy":false,"status":{"IPv4":{"healthy":false}}}`, Warning, "changes of Services have waited"},
+		{200, `{"lastUpdated":"2026-11-01T12:00:00Z","currentTime":"2026-11-01T12:00:00Z"}`, OK, "no time of its syncs"},
+		{200, `ok`, Warning, "no kube-proxy"},
+	} {
+		end := says(t, h, proxyHealthAt, "/healthz", test.code, test.text)
+		expect(t, looked(t, h, f, "kube-proxy"), id, test.level, test.says)
+		end()
+	}
 }

@@ -48,7 +48,8 @@ func newRun(std streams) *cobra.Command {
 			"  controller  runs the log's NATS server, applies files and tells the log who failed\n" +
 			"  voter       grants leases to nodes, and proves them dead\n" +
 			"A stop by SIGTERM hands addresses over to other nodes first; with --on-stop=keep, and after a crash, they wait for\n" +
-			"this host's next process for as long as a lease lasts. With images for it the control plane's front end is kept here as static Pods, if this\n" +
+			"this host's next process for as long as a lease lasts. A new address of a Kubernetes Service is announced when this host's kube-proxy serves it\n" +
+			"(--data-plane). With images for it the control plane's front end is kept here as static Pods, if this\n" +
 			"host is to carry the control plane's VIP (see `viplog render`). Every flag may also stand in a file (--config): `data: /srv/viplog`.",
 		Example: "  viplog run --identity /etc/viplog --data /var/lib/viplog\n  viplog run --identity /etc/viplog --roles node,voter",
 		Args:    cobra.NoArgs,

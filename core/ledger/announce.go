@@ -13,6 +13,7 @@ const (
 	labelExcluded             = "node.kubernetes.io/exclude-from-external-load-balancers"
 	conditionNetworkUnready   = "NetworkUnavailable"
 	reasonNoInterface         = "has no interface that is up in a subnet that holds it"
+	reasonNamesNone           = "names no interfaces: it leaves, or its data plane is dead"
 	reasonNoAnnouncingNode    = "no node is declared"
 	reasonExcludedByItsLabel  = "has the label " + labelExcluded
 	reasonNetworkNotAvailable = "has the condition " + conditionNetworkUnready
@@ -55,6 +56,9 @@ func (s *State) isCandidate(n *node, a *address) (bool, string) {
 func (s *State) judge(n *node, who audience) (weight int, why string) {
 	if why := s.unfitNode(n); why != "" {
 		return 0, why
+	}
+	if len(n.interfaces) == 0 {
+		return 0, reasonNamesNone
 	}
 	if !hasAddress(n.interfaces, who.addr, nil) {
 		return 0, reasonNoInterface

@@ -212,6 +212,7 @@ func (s *State) ExplainAddress(a netip.Addr) (Explanation, bool) {
 		e.add("conflict", yes, c.String()+"; it stays with its users, find that machine", conflictEntity(c))
 	}
 	s.explainList(&e, used)
+	s.explainDataPlane(&e, used)
 	return e, true
 }
 
@@ -239,6 +240,14 @@ func (s *State) explainUnused(e *Explanation, a netip.Addr, pool string) string 
 	}
 	e.add("free", yes, "nobody uses it", poolEntity(pool))
 	return "is free"
+}
+
+// explainDataPlane says what the log does not know: whether the owner of a new address announces it already.
+func (s *State) explainDataPlane(e *Explanation, a *address) {
+	if len(a.list) > 0 && s.IsUsedBy(a.addr, event.SourceKubernetes) {
+		e.add("data plane", na, fmt.Sprintf("when the address was new %s or an owner before waited until its kube-proxy served it, 10 s at most; "+
+			"its own log says for how long: waits, announced", s.describe(a.list[0].Node)))
+	}
 }
 
 // explainList says of each node whether it may announce an address, and where it stands in its list.

@@ -27,8 +27,19 @@ const (
 	DataPlaneDead                           // it has been gone for long: the node is no candidate, if another one is
 )
 
-// ServesAll is the Through of a data plane that serves whatever there is.
+// ServesAll is the sequence of a data plane that serves whatever there is.
 const ServesAll uint64 = math.MaxUint64
+
+// ServesThrough is a data plane that is up, and serves addresses of both families up to a sequence.
+func ServesThrough(sequence uint64) DataPlane { return DataPlane{IPv4: sequence, IPv6: sequence} }
+
+// through is the sequence of an address's family.
+func (d DataPlane) through(a netip.Addr) uint64 {
+	if a.Is4() {
+		return d.IPv4
+	}
+	return d.IPv6
+}
 
 // dataPlanePatience is how long an address waits for the data plane at most.
 const dataPlanePatience = 10 * time.Second
@@ -56,7 +67,7 @@ func (m *Machine) takeNew(change ledger.ListChange, version uint64) {
 
 // isServed tells whether the data plane serves an address, as far as it has to be waited for. One that is dead will not.
 func (m *Machine) isServed(a netip.Addr) bool {
-	return m.unserved[a] <= m.dataPlane.Through || m.dataPlane.State == DataPlaneDead
+	return m.unserved[a] <= m.dataPlane.through(a) || m.dataPlane.State == DataPlaneDead
 }
 
 // waitsForDataPlane tells whether an address that nobody objects to is to wait on.
@@ -133,11 +144,12 @@ func (m *Machine) mayJoin() bool {
 
 // describeDataPlane writes nothing as long as the data plane serves everything.
 func (m *Machine) describeDataPlane(c *lease.Canon) {
-	if m.dataPlane == (DataPlane{Through: ServesAll}) {
+	if m.dataPlane == ServesThrough(ServesAll) {
 		return
 	}
 	c.Number(uint64(m.dataPlane.State))
-	c.Sequence(m.dataPlane.Through)
+	c.Sequence(m.dataPlane.IPv4)
+	c.Sequence(m.dataPlane.IPv6)
 	c.Flag(m.isWithdrawn)
 	c.Flag(m.stays)
 	for _, a := range slices.SortedFunc(maps.Keys(m.unserved), netip.Addr.Compare) {

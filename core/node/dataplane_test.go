@@ -106,31 +106,31 @@ func (p *plane) noted(kind trace.Kind, a netip.Addr) (found trace.Note) {
 }
 
 func TestANewAddressWaitsForTheDataPlane(t *testing.T) {
-	p := planed(t, DataPlane{Through: 1})
+	p := planed(t, ServesThrough(1))
 	a, fact := p.own(event.SourceKubernetes)
 	p.pass(3 * time.Second)
 	if p.announces(a) || p.noted(trace.Waits, a).Sequence != fact {
 		t.Fatalf("announced: %t; %+v", p.announces(a), p.notes)
 	}
-	p.step(DataPlane{Through: fact - 1})
+	p.step(DataPlane{IPv4: fact - 1, IPv6: ServesAll})
 	if p.announces(a) {
-		t.Fatal("it is announced when an earlier one is served")
+		t.Fatal("it is announced when an earlier one is served, or all of the other family")
 	}
-	p.step(DataPlane{Through: fact})
+	p.step(ServesThrough(fact))
 	if !p.announces(a) {
 		t.Fatal("it is not announced at once when it is served")
 	}
 	if n := p.noted(trace.Announced, a); n.Gap < 2*time.Second || n.Gap > 3*time.Second || n.Text != "its data plane serves it" {
 		t.Errorf("it is not said for how long it waited: %+v", n)
 	}
-	p.step(DataPlane{Through: 1}) // another log, or a controller that starts
+	p.step(ServesThrough(1)) // another log, or a controller that starts
 	if p.pass(time.Second); !p.announces(a) {
 		t.Error("it is given up when the data plane is told to be behind")
 	}
 }
 
 func TestAWaitForTheDataPlaneIsBounded(t *testing.T) {
-	p := planed(t, DataPlane{Through: 1})
+	p := planed(t, ServesThrough(1))
 	a, _ := p.own(event.SourceKubernetes)
 	for range 3 {
 		p.pass(3 * time.Second)
@@ -169,7 +169,7 @@ func TestWhatWaitsForNoDataPlane(t *testing.T) {
 			}
 		},
 		"an address that nobody could announce for a while": func(p *plane) netip.Addr {
-			p.step(DataPlane{Through: 100})
+			p.step(ServesThrough(100))
 			a, _ := p.own(event.SourceKubernetes)
 			p.pass(2 * time.Second)
 			var all []event.Event
@@ -181,18 +181,18 @@ func TestWhatWaitsForNoDataPlane(t *testing.T) {
 			if p.announces(a) {
 				p.Fatal("a drained node announces it")
 			}
-			p.step(DataPlane{Through: 1})
+			p.step(ServesThrough(1))
 			p.store(event.NodeUndrained{Address: p.me.Node})
 			return a
 		},
 		"an address of a dead data plane": func(p *plane) netip.Addr {
-			p.step(DataPlane{State: DataPlaneDead, Through: 1})
+			p.step(DataPlane{State: DataPlaneDead})
 			p.store(event.NodeDrained{Address: eventtest.NodeAddress(1)}, event.NodeDrained{Address: eventtest.NodeAddress(2)})
 			a, _ := p.own(event.SourceKubernetes)
 			return a
 		},
 	} {
-		p := planed(t, DataPlane{Through: 1})
+		p := planed(t, ServesThrough(1))
 		if a := own(p); !a.IsValid() {
 			t.Fatalf("%s: there is none", name)
 		} else if p.pass(time.Second); !p.announces(a) {
@@ -241,7 +241,7 @@ func (p *plane) named() int {
 }
 
 func TestANodeWithADeadDataPlaneIsNoCandidate(t *testing.T) {
-	p := planed(t, DataPlane{Through: ServesAll})
+	p := planed(t, ServesThrough(ServesAll))
 	a, _ := p.own("manifests")
 	p.pass(time.Second)
 	p.step(DataPlane{State: DataPlaneDead})
@@ -252,7 +252,7 @@ func TestANodeWithADeadDataPlaneIsNoCandidate(t *testing.T) {
 	if p.pass(2 * time.Second); p.announces(a) || p.named() >= 0 {
 		t.Errorf("others own it, and it announces: %t; it proposes %+v", p.announces(a), p.propose)
 	}
-	p.step(DataPlane{Through: ServesAll})
+	p.step(ServesThrough(ServesAll))
 	if p.named() != 1 {
 		t.Errorf("its data plane is back, and it proposes %+v", p.propose)
 	}
@@ -262,7 +262,7 @@ func TestTheLastCandidateStaysAlthoughItsDataPlaneIsDead(t *testing.T) {
 	nobody := func(i int) event.NodeChanged {
 		return event.NodeChanged{Address: eventtest.NodeAddress(i), Incarnation: 4 + uint64(i), Interfaces: []event.Interface{}}
 	}
-	p := planed(t, DataPlane{Through: ServesAll})
+	p := planed(t, ServesThrough(ServesAll))
 	if p.me.Join != nobody(0).Incarnation {
 		t.Fatalf("it has joined at %d", p.me.Join)
 	}
@@ -277,7 +277,7 @@ func TestTheLastCandidateStaysAlthoughItsDataPlaneIsDead(t *testing.T) {
 	}
 
 	// Two that withdraw at once are both candidates again.
-	p = planed(t, DataPlane{Through: ServesAll})
+	p = planed(t, ServesThrough(ServesAll))
 	p.store(event.NodeDrained{Address: eventtest.NodeAddress(2)})
 	p.step(DataPlane{State: DataPlaneDead})
 	if p.named() != 0 {

@@ -116,7 +116,7 @@ func New(identity Identity, timing lease.Timing, logID string, disk Disk) *Machi
 		silenceAt: lease.Never, digestEvery: lease.DigestEvery,
 		vips:     treeOf(func(a, b *vip) bool { return a.addr.Less(b.addr) }),
 		schedule: treeOf(due.less), fresh: map[netip.Addr]bool{}, unserved: map[netip.Addr]uint64{},
-		dataPlane: DataPlane{Through: ServesAll},
+		dataPlane: ServesThrough(ServesAll),
 	}
 }
 

@@ -39,9 +39,9 @@ type (
 	// to serve everything.
 	DataPlane struct {
 		State DataPlaneState
-		// Through is a sequence: the data plane serves each address that a fact up to there gave to a Service of Kubernetes. One that serves all
-		// says ServesAll.
-		Through uint64
+		// IPv4 and IPv6 are sequences: the data plane serves each address of the family that a fact up to there gave to a Service of Kubernetes.
+		// One that serves all says ServesAll.
+		IPv4, IPv6 uint64
 	}
 	// Woken is the passing of time.
 	Woken struct{}

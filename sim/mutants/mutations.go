@@ -24,6 +24,7 @@ const (
 	joinFile       = "core/node/join.go"
 	framesFile     = "core/node/frames.go"
 	holdFile       = "core/node/hold.go"
+	planeFile      = "core/node/dataplane.go"
 	successionFile = "core/ledger/succession.go"
 )
 
@@ -101,4 +102,10 @@ var mutations = []mutation{
 	{"a lease counts from the answer", holderFile, "\tif a.Granted {\n\t\th.granted(a)", "\tif a.Granted {\n\t\tfor i := range h.sentAt {\n\t\t\tif h.sentAt[i].number == a.Number {\n\t\t\t\th.sentAt[i].at = now\n\t\t\t}\n\t\t}\n\t\th.granted(a)"},
 	{"a node that returns takes addresses over", successionFile, "if s.rules < rulesStandbyInsertion || len(list) < 2 {\n\t\treturn len(list)", "if s.rules < rulesStandbyInsertion || len(list) < 2 {\n\t\treturn 0"},
 	{"the last standby is promoted", successionFile, "survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)", "survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)\n\t\t\tif len(survivors[i]) > 0 && survivors[i][0] != a.list[0] {\n\t\t\t\tslices.Reverse(survivors[i])\n\t\t\t}"},
+	// Data planes.
+	{"a new address waits for no data plane", planeFile, "return m.unserved[a] <= m.dataPlane.through(a) ||", "return true || m.unserved[a] <= m.dataPlane.through(a) ||"},
+	{"an address waits for a data plane without end", planeFile, "if m.now >= end {", "if false {"},
+	{"a node joins before its data plane has served", planeFile, "return m.dataPlane.State != DataPlaneStarting && !m.isWithdrawn", "return !m.isWithdrawn"},
+	{"the last candidate withdraws when its data plane is dead", planeFile, "case !m.stays && m.ledger.OthersMayAnnounce(m.identity.Address):", "case !m.stays:"},
+	{"who is a candidate again withdraws when another one is", planeFile, "\t\tm.stays = true\n", ""},
 }
