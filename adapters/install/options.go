@@ -17,6 +17,7 @@ type Host struct {
 // Options say what is to be installed.
 type Options struct {
 	Namespace string // "": DefaultNamespace
+	Cluster   string // its name
 	Image     string // its entry point is viplog
 	// Hosts are all that have a role, HostsFile is their hosts.json, and ClusterFile what the cluster's ConfigMap is to hold.
 	Hosts                  []Host

@@ -3,6 +3,7 @@ package install
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -51,7 +52,7 @@ func daemonSet(o Options, name, account string, hosts []Host) *appsv1.DaemonSet 
 		RollingUpdate: &appsv1.RollingUpdateDaemonSet{MaxUnavailable: new(intstr.FromInt32(1)), MaxSurge: new(intstr.FromInt32(0))},
 	}
 	if o.SecretOf != nil {
-		selector["app.kubernetes.io/instance"] = name
+		selector["app.kubernetes.io/instance"] = strings.ReplaceAll(hosts[0].Address.StringExpanded(), ":", "-") // names may be too long
 		strategy = appsv1.DaemonSetUpdateStrategy{Type: appsv1.OnDeleteDaemonSetStrategyType}
 	}
 	return &appsv1.DaemonSet{

@@ -17,8 +17,8 @@ type Right struct {
 	Why                   string
 }
 
-// NameLease is the Lease by which controllers agree who writes.
-const NameLease = nameController
+// lease is the one by which the controllers of a cluster agree who writes.
+func (o Options) lease() string { return "viplog-" + o.Cluster }
 
 // Rights are all, by what they are for.
 func Rights(o Options) []Right {
@@ -30,8 +30,8 @@ func Rights(o Options) []Right {
 		[]Right{
 			{"", "services/status", "patch", "", true, "who asks for an address finds it in status.loadBalancer"},
 			{"", "events", "create", "", true, "what happened to a Service is told once, in its namespace"},
-			{"coordination.k8s.io", "leases", "get", NameLease, false, "one controller writes at a time"},
-			{"coordination.k8s.io", "leases", "update", NameLease, false, "it goes on being that one, or another takes over"},
+			{"coordination.k8s.io", "leases", "get", o.lease(), false, "one controller writes at a time"},
+			{"coordination.k8s.io", "leases", "update", o.lease(), false, "it goes on being that one, or another takes over"},
 			{"coordination.k8s.io", "leases", "create", "", false, "the first one makes the Lease; a name cannot be asked for before there is one"},
 			{"", "configmaps", "list", nameCluster, false, "the cluster file"},
 			{"", "configmaps", "watch", nameCluster, false, "the cluster file, when it changes"},

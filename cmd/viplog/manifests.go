@@ -189,6 +189,7 @@ func (f *manifestsFlags) read(std streams, o *install.Options) error {
 	if err := agree(file, directory); err != nil {
 		return fmt.Errorf("%s and %s: %w; run `viplog init` again", f.file, path, err)
 	}
+	o.Cluster = directory.Cluster
 	for _, h := range directory.Hosts {
 		o.Hosts = append(o.Hosts, install.Host{Address: h.Address, Name: h.Name, Node: h.Node, Controller: h.Controller})
 	}
