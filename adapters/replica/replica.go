@@ -76,6 +76,16 @@ func (r *Replica) stop(ctx context.Context, err error) error {
 	return fmt.Errorf("follow the log: %w", err)
 }
 
+// TrackLists makes ListChanges know what facts do to succession lists. It is called before Run.
+func (r *Replica) TrackLists() { r.state.TrackLists() }
+
+// ListChanges are what facts did to succession lists since it was last called: called by whom Open notifies, those of that entry.
+func (r *Replica) ListChanges() []ledger.ListChange {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.TakeListChanges()
+}
+
 // State is a copy of the ledger as it is now.
 func (r *Replica) State() *ledger.State {
 	r.mu.Lock()

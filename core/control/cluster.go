@@ -16,11 +16,13 @@ type Cluster struct {
 	Settings event.SettingsChanged
 }
 
-// Refusal is an edit that is not allowed. Field is a path in the cluster file, without the value and the reason.
+// Refusal is an edit that is not allowed. Field is a path in the cluster file, without the value and the reason, or names a Service.
 type Refusal struct {
 	Field  string
 	Value  string
 	Reason string
+
+	Service ledger.ServiceKey // zero for the cluster file's
 }
 
 // ClusterFacts compares a cluster file with the ledger. With refusals nothing is to be appended: GDCV's immutable
@@ -32,7 +34,7 @@ func ClusterFacts(s *ledger.State, want Cluster) (facts []event.Event, refused [
 	}
 	if rules := event.RulesOf(want.Settings); rules > s.Rules() {
 		if why := s.WhyNotRules(rules); why != "" {
-			refused = append(refused, Refusal{"frontend", "Settings", "its settings need newer rules: " + why})
+			refused = append(refused, Refusal{Field: "frontend", Value: "Settings", Reason: "its settings need newer rules: " + why})
 		}
 		facts = append(facts, event.RulesAdopted{Rules: rules})
 	}
@@ -59,8 +61,8 @@ func removedPools(s *ledger.State, want Cluster) (facts []event.Event, refused [
 		case still:
 		case fixed(s.Settings(), p.Name):
 			refused = append(refused, Refusal{
-				"spec.loadBalancer.addressPools", p.Name,
-				"pool cannot be removed, unless Settings says so (pools[].onEdit) before it goes",
+				Field: "spec.loadBalancer.addressPools", Value: p.Name,
+				Reason: "pool cannot be removed, unless Settings says so (pools[].onEdit) before it goes",
 			})
 		default:
 			facts = append(facts, event.PoolRemoved{Name: p.Name})
@@ -80,8 +82,8 @@ func changedPools(s *ledger.State, want Cluster) (facts []event.Event, refused [
 			added = append(added, event.PoolAdded{Pool: p})
 		case !sameAddresses && fixed(want.Settings, p.Name):
 			refused = append(refused, Refusal{
-				fmt.Sprintf("spec.loadBalancer.addressPools[%d].addresses", i), fmt.Sprint(p.Addresses),
-				fmt.Sprintf("field is immutable, unless Settings says otherwise (pools[].onEdit): pool %s has %v", p.Name, before.Addresses),
+				Field: fmt.Sprintf("spec.loadBalancer.addressPools[%d].addresses", i), Value: fmt.Sprint(p.Addresses),
+				Reason: fmt.Sprintf("field is immutable, unless Settings says otherwise (pools[].onEdit): pool %s has %v", p.Name, before.Addresses),
 			})
 		case !sameAddresses || before.AvoidBuggyIPs != p.AvoidBuggyIPs || before.ManualAssign != p.ManualAssign:
 			facts = append(facts, event.PoolEdited{Pool: p})
@@ -108,7 +110,7 @@ func immutable(old, want event.ClusterConfigured) []Refusal {
 		{"spec.loadBalancer.ports.controlPlaneLBPort", fmt.Sprint(old.ControlPlaneLBPort), fmt.Sprint(want.ControlPlaneLBPort)},
 	} {
 		if field.old != field.want {
-			refused = append(refused, Refusal{field.path, field.want, "field is immutable: it is " + field.old})
+			refused = append(refused, Refusal{Field: field.path, Value: field.want, Reason: "field is immutable: it is " + field.old})
 		}
 	}
 	refused = append(refused, serviceCIDRs(old, want)...)
@@ -132,8 +134,8 @@ func serviceCIDRs(old, want event.ClusterConfigured) []Refusal {
 		})
 		if !grown {
 			refused = append(refused, Refusal{
-				fmt.Sprintf("spec.clusterNetwork.services.cidrBlocks[%d]", i),
-				fmt.Sprint(want.ServiceCIDRs), fmt.Sprintf("must hold %s as before: the mask may only decrease", before),
+				Field: fmt.Sprintf("spec.clusterNetwork.services.cidrBlocks[%d]", i),
+				Value: fmt.Sprint(want.ServiceCIDRs), Reason: fmt.Sprintf("must hold %s as before: the mask may only decrease", before),
 			})
 		}
 	}
@@ -148,15 +150,15 @@ func separation(old, want event.ClusterConfigured) []Refusal {
 	switch {
 	case before != now && !separates && now:
 		return []Refusal{{
-			"spec.loadBalancer.nodePoolSpec", "added",
-			"can be added to a cluster without one only together with controlPlane.loadBalancer.mode: bundled",
+			Field: "spec.loadBalancer.nodePoolSpec", Value: "added",
+			Reason: "can be added to a cluster without one only together with controlPlane.loadBalancer.mode: bundled",
 		}}
 	case before && !now:
-		return []Refusal{{"spec.loadBalancer.nodePoolSpec", "removed", "field is immutable: a load-balancer node pool stays"}}
+		return []Refusal{{Field: "spec.loadBalancer.nodePoolSpec", Value: "removed", Reason: "field is immutable: a load-balancer node pool stays"}}
 	case old.ControlPlaneLBMode != want.ControlPlaneLBMode && !separates:
 		return []Refusal{{
-			"spec.controlPlane.loadBalancer.mode", want.ControlPlaneLBMode,
-			fmt.Sprintf("field is immutable: it is %q", old.ControlPlaneLBMode),
+			Field: "spec.controlPlane.loadBalancer.mode", Value: want.ControlPlaneLBMode,
+			Reason: fmt.Sprintf("field is immutable: it is %q", old.ControlPlaneLBMode),
 		}}
 	}
 	return nil

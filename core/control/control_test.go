@@ -276,8 +276,8 @@ func TestEndpointsMatterOnlyForLocalServices(t *testing.T) {
 		{Namespace: "shop", Service: "cluster", Nodes: []string{"lb-1"}},
 	}}
 	facts, _ := ServiceFacts(s, seen)
-	last, ok := facts[len(facts)-1].(event.EndpointsChanged)
-	if len(facts) != 3 || !ok || !slices.Equal(last.Nodes, []string{"lb-1", "lb-2"}) {
+	serving, ok := facts[0].(event.EndpointsChanged) // before the Service, so that it has its owner at once
+	if len(facts) != 3 || !ok || !slices.Equal(serving.Nodes, []string{"lb-1", "lb-2"}) {
 		t.Fatalf("facts %+v", facts)
 	}
 	fold(s, facts)

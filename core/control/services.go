@@ -20,36 +20,61 @@ var (
 	annotationsSharing   = []string{"viplog/allow-shared-ip", "metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip"}
 )
 
+// Facts are all that a source shows and the ledger does not hold: of namespaces and nodes first, because they decide which
+// pools serve a Service and who announces it, then of Services.
+func Facts(s *ledger.State, seen Observed) (facts []event.Event, refused []Refusal) {
+	facts = append(NamespaceFacts(s, seen), NodeFacts(s, seen.Nodes)...)
+	services, refused := ServiceFacts(s, seen)
+	return append(facts, services...), refused
+}
+
 // ServiceFacts compares the Services that a source shows with those that the ledger holds of it, and gives the facts
-// that are missing, in the order of the list, deletions last. Services of another loadBalancerClass are not there. Services that cannot become a fact are named in refused
+// that are missing: endpoints, so that a new Service has its owner at once, then Services in the order of the list, deletions last.
+// Services of another type or loadBalancerClass are not there. Services that cannot become a fact are named in refused
 // and left as they are in the ledger.
 func ServiceFacts(s *ledger.State, seen Observed) (facts []event.Event, refused []Refusal) {
 	shown := map[ledger.ServiceKey]bool{}
+	gone := seen.Gone
 	for _, service := range seen.Services {
-		if service.LoadBalancerClass != s.Settings().LoadBalancerClass {
-			continue // another controller's
+		key := service.Key()
+		if !IsOurs(s, service) { // another controller's
+			gone = append(gone, key)
+			continue
 		}
-		key := ledger.ServiceKey{Namespace: service.Namespace, Name: service.Name}
 		shown[key] = true
 		applied, err := applied(s, seen.Source, service)
 		if err != nil {
-			refused = append(refused, Refusal{Field: "service " + key.String(), Reason: err.Error()})
+			refused = append(refused, Refusal{Field: "service " + key.String(), Reason: err.Error(), Service: key})
 			continue
 		}
-		if old, ok := s.ServiceSpec(key); !ok || !sameService(old, applied) {
+		switch old, known := s.ServiceSpec(key); {
+		case known && old.Source != seen.Source:
+			why := fmt.Sprintf("it belongs to source %s, not %s", old.Source, seen.Source)
+			refused = append(refused, Refusal{Field: "service " + key.String(), Reason: why, Service: key})
+		case known && sameService(old, applied):
+		default:
+			if _, err := event.Encode(applied); err != nil { // it is too large
+				refused = append(refused, Refusal{Field: "service " + key.String(), Reason: err.Error(), Service: key})
+				continue
+			}
 			facts = append(facts, applied)
 		}
 	}
-	facts = append(facts, endpointFacts(s, seen, shown)...)
-	if seen.Partial {
-		return facts, refused
+	facts = append(endpointFacts(s, seen, shown), facts...)
+	if !seen.Partial {
+		gone = s.ServicesOf(seen.Source)
 	}
-	for _, old := range s.ServicesOf(seen.Source) {
-		if !shown[old] {
-			facts = append(facts, event.ServiceDeleted{Namespace: old.Namespace, Name: old.Name, Source: seen.Source})
+	for _, key := range gone {
+		if old, known := s.ServiceSpec(key); known && old.Source == seen.Source && !shown[key] {
+			facts = append(facts, event.ServiceDeleted{Namespace: key.Namespace, Name: key.Name, Source: seen.Source})
 		}
 	}
 	return facts, refused
+}
+
+// IsOurs tells whether a Service is one that the ledger is to hold: of type LoadBalancer, and of the settings' class.
+func IsOurs(s *ledger.State, v Service) bool {
+	return cmp.Or(v.Type, TypeLoadBalancer) == TypeLoadBalancer && v.LoadBalancerClass == s.Settings().LoadBalancerClass
 }
 
 // applied makes the fact of one Service.
@@ -120,6 +145,7 @@ func requestedAddresses(v Service) ([]netip.Addr, error) {
 	return all, nil
 }
 
+// endpointFacts are those of Local Services, which alone are announced by where their endpoints are.
 func endpointFacts(s *ledger.State, seen Observed, shown map[ledger.ServiceKey]bool) []event.Event {
 	nodes := map[ledger.ServiceKey][]string{}
 	for _, e := range seen.Endpoints {
@@ -128,11 +154,18 @@ func endpointFacts(s *ledger.State, seen Observed, shown map[ledger.ServiceKey]b
 	}
 	var facts []event.Event
 	for _, v := range seen.Services {
-		key := ledger.ServiceKey{Namespace: v.Namespace, Name: v.Name}
+		key := v.Key()
 		if !shown[key] || v.TrafficPolicy != event.TrafficLocal {
-			continue // only Local Services are announced by where their endpoints are
+			continue
 		}
-		serving := slices.Compact(slices.Sorted(slices.Values(nodes[key])))
+		var serving []string
+		for _, name := range nodes[key] {
+			if name, matters := knownAs(s, seen.NodeAddresses, name); matters {
+				serving = append(serving, name)
+			}
+		}
+		slices.Sort(serving)
+		serving = slices.Compact(serving)
 		if !slices.Equal(serving, s.ServingNodes(key)) {
 			facts = append(facts, event.EndpointsChanged{
 				Namespace: key.Namespace, Name: key.Name, Source: seen.Source, Nodes: serving,
@@ -140,6 +173,23 @@ func endpointFacts(s *ledger.State, seen Observed, shown map[ledger.ServiceKey]b
 		}
 	}
 	return facts
+}
+
+// knownAs is the name by which the ledger knows a Kubernetes node, and whether it matters there: a node that is known to have no
+// declared address announces nothing, so that it makes no fact when Pods come and go on it.
+func knownAs(s *ledger.State, addresses map[string][]netip.Addr, name string) (string, bool) {
+	all, known := addresses[name]
+	if !known {
+		return name, true
+	}
+	declared := declaredOf(s, all)
+	if !declared.Address.IsValid() {
+		return "", false
+	}
+	if named, _ := s.NodeNamed(declared.Address.String()); named.Incarnation > 0 {
+		return named.Name, true
+	}
+	return name, true // it has not joined yet, and will do so under this name or make the list be compared again
 }
 
 // sameService tells whether a fact would say nothing new. UID, revision and status change without meaning.

@@ -162,7 +162,7 @@ func drawAnyService(t *rapid.T, namespace, name string) event.Event {
 func modelText(s *State) string {
 	var text strings.Builder
 	services := s.services.items()
-	slices.SortFunc(services, func(a, b *service) int { return a.key.compare(b.key) })
+	slices.SortFunc(services, func(a, b *service) int { return a.key.Compare(b.key) })
 	for _, v := range services {
 		words := []string{"waiting"}
 		if len(v.addresses) > 0 {

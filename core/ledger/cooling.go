@@ -22,7 +22,7 @@ func (a cooling) lessByInstant(b cooling) bool {
 }
 
 func (a cooling) lessByName(b cooling) bool {
-	if c := a.keeper.compare(b.keeper); c != 0 {
+	if c := a.keeper.Compare(b.keeper); c != 0 {
 		return c < 0
 	}
 	return a.lessByInstant(b)

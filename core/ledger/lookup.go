@@ -25,7 +25,7 @@ func (s *State) ServicesOf(source string) []ServiceKey {
 		}
 		return true
 	})
-	slices.SortFunc(keys, ServiceKey.compare)
+	slices.SortFunc(keys, ServiceKey.Compare)
 	return keys
 }
 
@@ -75,3 +75,66 @@ func (s *State) UsersOf(a netip.Addr) []string {
 	}
 	return users
 }
+
+// AddressesOf are the addresses that a Service has, in the order of the families that it wants.
+func (s *State) AddressesOf(key ServiceKey) []netip.Addr {
+	v, ok := s.service(key)
+	if !ok {
+		return nil
+	}
+	return slices.Clone(v.addresses)
+}
+
+// Users are the Services that use an address, in the order in which they came to it.
+func (s *State) Users(a netip.Addr) []ServiceKey {
+	used, ok := s.addressOf(a)
+	if !ok {
+		return nil
+	}
+	return slices.Clone(used.users)
+}
+
+// Lacking lists the Services that lack an address, or have one that nobody announces, by namespace and name.
+func (s *State) Lacking() []ServiceKey {
+	var keys []ServiceKey
+	s.queue.Scan(func(w waiter) bool {
+		keys = append(keys, w.key)
+		return true
+	})
+	s.short.Scan(func(a netip.Addr) bool {
+		if used, _ := s.addressOf(a); len(used.list) == 0 {
+			keys = append(keys, used.users...)
+		}
+		return true
+	})
+	slices.SortFunc(keys, ServiceKey.Compare)
+	return slices.Compact(keys)
+}
+
+// PoolOf is the pool in whose ranges an address lies; false if it lies in none.
+func (s *State) PoolOf(a netip.Addr) (name string, ok bool) {
+	r, ok := s.rangeOf(a)
+	return r.pool, ok
+}
+
+// Labelled is what Kubernetes said last of a declared node; false if the node is not declared.
+func (s *State) Labelled(a netip.Addr) (event.NodeLabelled, bool) {
+	n, ok := s.node(a)
+	if !ok {
+		return event.NodeLabelled{}, false
+	}
+	return event.NodeLabelled{Address: a, Labels: n.labels, Taints: n.taints, Conditions: n.conditions}, true
+}
+
+// Namespaces lists the namespaces whose labels the ledger knows, by name.
+func (s *State) Namespaces() []event.NamespaceChanged {
+	var all []event.NamespaceChanged
+	s.namespaces.scan(func(n *namespace) bool {
+		all = append(all, event.NamespaceChanged{Name: n.name, Labels: n.labels})
+		return true
+	})
+	return all
+}
+
+// Name is what a node is called: as it last joined, else by its address.
+func (s *State) Name(node netip.Addr) string { return s.describe(node) }

@@ -153,9 +153,10 @@ type ServiceKey struct{ Namespace, Name string }
 func (k ServiceKey) String() string { return k.Namespace + "/" + k.Name }
 
 // Less orders by namespace, then name.
-func (k ServiceKey) Less(other ServiceKey) bool { return k.compare(other) < 0 }
+func (k ServiceKey) Less(other ServiceKey) bool { return k.Compare(other) < 0 }
 
-func (k ServiceKey) compare(other ServiceKey) int {
+// Compare orders by namespace, then name.
+func (k ServiceKey) Compare(other ServiceKey) int {
 	return cmp.Or(strings.Compare(k.Namespace, other.Namespace), strings.Compare(k.Name, other.Name))
 }
 
@@ -182,7 +183,7 @@ func (a hashedKey) less(b hashedKey) bool {
 	if a.hash != b.hash {
 		return a.hash < b.hash
 	}
-	return a.compare(b.ServiceKey) < 0
+	return a.Compare(b.ServiceKey) < 0
 }
 
 // Incarnation is one life of a node: the sequence of its NodeJoined. Succession lists name incarnations.

@@ -111,19 +111,41 @@ func (s *State) viewService(v *service) ServiceView {
 func (s *State) AddressViews() []AddressView {
 	views := make([]AddressView, 0, s.addresses.len())
 	s.addresses.scan(func(a *address) bool {
-		view := AddressView{Address: a.addr.String(), Pool: a.pool, Version: a.version, Services: []string{}}
-		for _, key := range a.users {
-			view.Services = append(view.Services, key.String())
-		}
-		view.Owner, view.Standbys = s.ownerAndStandbys(a)
-		view.Reason = s.whyUnowned(a)
-		if c, disputed := s.inConflict(a.addr); disputed && view.Reason == "" {
-			view.Reason = c.String()
-		}
-		views = append(views, view)
+		views = append(views, s.viewAddress(a))
 		return true
 	})
 	return views
+}
+
+func (s *State) viewAddress(a *address) AddressView {
+	view := AddressView{Address: a.addr.String(), Pool: a.pool, Version: a.version, Services: []string{}}
+	for _, key := range a.users {
+		view.Services = append(view.Services, key.String())
+	}
+	view.Owner, view.Standbys = s.ownerAndStandbys(a)
+	view.Reason = s.whyUnowned(a)
+	if c, disputed := s.inConflict(a.addr); disputed && view.Reason == "" {
+		view.Reason = c.String()
+	}
+	return view
+}
+
+// ServiceView is that of one Service; false if there is none of that name.
+func (s *State) ServiceView(key ServiceKey) (ServiceView, bool) {
+	v, ok := s.service(key)
+	if !ok {
+		return ServiceView{}, false
+	}
+	return s.viewService(v), true
+}
+
+// AddressView is that of one address; false if it is not in use.
+func (s *State) AddressView(a netip.Addr) (AddressView, bool) {
+	used, ok := s.addressOf(a)
+	if !ok {
+		return AddressView{}, false
+	}
+	return s.viewAddress(used), true
 }
 
 func (s *State) ownerAndStandbys(a *address) (owner string, standbys []string) {

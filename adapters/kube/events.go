@@ -1,0 +1,176 @@
+package kube
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"viplog/core/control"
+)
+
+// teller keeps the Events that are to be written. An Event's name says what it is about, so that writing one again writes nothing.
+type teller struct {
+	mu      sync.Mutex
+	waiting []eventToTell
+	known   map[string]bool // the names of those that were not of facts, which are told by each look
+	more    chan struct{}   // capacity 1
+}
+
+// eventToTell is one Event: of a fact, about a Service, or made already.
+type eventToTell struct {
+	fact control.Event
+	made *eventsv1.Event
+}
+
+// mostEvents bounds what waits: the oldest are dropped. Statuses say how things are, Events only how they came to be.
+const mostEvents = 8192
+
+func newTeller() *teller {
+	return &teller{known: map[string]bool{}, more: make(chan struct{}, 1)}
+}
+
+func (t *teller) add(events []control.Event) {
+	for _, e := range events {
+		t.put(eventToTell{fact: e})
+	}
+}
+
+// now takes an Event that is of no fact, once.
+func (t *teller) now(e *eventsv1.Event) {
+	t.mu.Lock()
+	known := t.known[e.Name]
+	t.known[e.Name] = true
+	t.mu.Unlock()
+	if !known {
+		t.put(eventToTell{made: e})
+	}
+}
+
+func (t *teller) put(e eventToTell) {
+	t.mu.Lock()
+	if t.waiting = append(t.waiting, e); len(t.waiting) > mostEvents {
+		t.waiting = t.waiting[1:]
+	}
+	t.mu.Unlock()
+	signal(t.more)
+}
+
+func (t *teller) next(ctx context.Context) (eventToTell, bool) {
+	for {
+		t.mu.Lock()
+		if len(t.waiting) > 0 {
+			e := t.waiting[0]
+			t.waiting = t.waiting[1:]
+			t.mu.Unlock()
+			return e, true
+		}
+		t.mu.Unlock()
+		select {
+		case <-t.more:
+		case <-ctx.Done():
+			return eventToTell{}, false
+		}
+	}
+}
+
+// statusesFirst is how often an Event looks whether all statuses are written, and for how long at most it lets them go first.
+const (
+	statusesFirst   = 10 * time.Millisecond
+	statusesPatient = 2 * time.Second
+)
+
+// tell writes Events one by one, behind the statuses, until the context ends.
+func (k *Kube) tell(ctx context.Context) {
+	for {
+		waiting, ok := k.teller.next(ctx)
+		if !ok {
+			return
+		}
+		for waited := time.Duration(0); waited < statusesPatient && !k.writer.isIdle() && ctx.Err() == nil; waited += statusesFirst {
+			pause(ctx, statusesFirst)
+		}
+		e := waiting.made
+		if e == nil {
+			e = k.eventOf(waiting.fact)
+		}
+		if e != nil {
+			k.create(ctx, e)
+		}
+	}
+}
+
+// create writes an Event, unless it is there.
+func (k *Kube) create(ctx context.Context, e *eventsv1.Event) {
+	e.ReportingInstance = k.config.Identity
+	for try := 1; k.waitForServer(ctx); try++ {
+		bounded, cancel := context.WithTimeout(ctx, requestTimeout)
+		_, err := k.config.Client.EventsV1().Events(e.Namespace).Create(bounded, e, metav1.CreateOptions{FieldManager: fieldManager})
+		cancel()
+		switch {
+		case err == nil, apierrors.IsAlreadyExists(err), isOver(ctx, err):
+			return
+		case apierrors.IsInvalid(err), apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+			k.logger.Warn("the API server does not take an Event", "event", e.Name, "error", err)
+			return
+		}
+		k.noteAway(err)
+		pause(ctx, backoff(try))
+	}
+}
+
+// eventOf makes the Event of a fact; nil where the Service is gone, or came into being after it.
+func (k *Kube) eventOf(e control.Event) *eventsv1.Event {
+	v := k.caches.service(e.Service)
+	at := time.Unix(0, e.Time)
+	if v == nil || at.Before(v.CreationTimestamp.Time) {
+		return nil
+	}
+	made := newEvent(serviceReference(v), e.Warning, e.Reason, e.Note)
+	made.Name = fmt.Sprintf("%s.%s.%d", v.UID, strings.ToLower(e.Reason), e.Sequence)
+	made.EventTime = metav1.NewMicroTime(at)
+	return made
+}
+
+// refusedEvent says why a Service is not applied, once for each reason.
+func refusedEvent(v *corev1.Service, reason string) *eventsv1.Event {
+	e := newEvent(serviceReference(v), true, "Refused", reason)
+	e.Name = fmt.Sprintf("%s.refused.%s", v.UID, shortHash(reason))
+	return e
+}
+
+// fileEvent says something of the cluster file, once for each content of it.
+func fileEvent(m *corev1.ConfigMap, warning bool, reason, note string) *eventsv1.Event {
+	e := newEvent(corev1.ObjectReference{
+		APIVersion: "v1", Kind: "ConfigMap", Namespace: m.Namespace, Name: m.Name, UID: m.UID,
+	}, warning, reason, note)
+	e.Name = fmt.Sprintf("%s.%s.%s", m.UID, strings.ToLower(reason), shortHash(m.Data[clusterKey], note))
+	return e
+}
+
+func serviceReference(v *corev1.Service) corev1.ObjectReference {
+	return corev1.ObjectReference{APIVersion: "v1", Kind: "Service", Namespace: v.Namespace, Name: v.Name, UID: v.UID}
+}
+
+func newEvent(about corev1.ObjectReference, warning bool, reason, note string) *eventsv1.Event {
+	kind := corev1.EventTypeNormal
+	if warning {
+		kind = corev1.EventTypeWarning
+	}
+	return &eventsv1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: about.Namespace}, EventTime: metav1.NowMicro(),
+		ReportingController: "viplog", Action: reason, Reason: reason, Regarding: about, Note: control.Clip(note), Type: kind,
+	}
+}
+
+func shortHash(texts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(texts, "\x00")))
+	return fmt.Sprintf("%x", sum[:8])
+}

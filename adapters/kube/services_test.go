@@ -1,0 +1,194 @@
+//go:build linux
+
+package kube
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"viplog/core/control"
+	"viplog/core/event"
+	"viplog/core/ledger"
+	"viplog/fixtures/lab/kubeclient"
+)
+
+func TestServicesThatAreDeletedAndMadeAgainHaveAddressesOfTheirOwn(t *testing.T) {
+	w := newWorld(t)
+	c := w.start("one")
+	const n = 80 // more than are confirmed one by one
+	for range 2 {
+		for i := range n {
+			w.create(fmt.Sprintf("web-%d", i))
+		}
+		seen := map[string]string{}
+		for i := range n {
+			name := fmt.Sprintf("web-%d", i)
+			a := w.waitAddress(name)
+			if other := seen[a]; other != "" {
+				t.Errorf("%s has %s, and so has %s", name, a, other)
+			}
+			seen[a] = name
+		}
+		w.wait("all is published", func() bool { return c.Published() == w.ledger().Sequence() })
+		for i := range n {
+			w.delete(fmt.Sprintf("web-%d", i))
+		}
+		w.wait("no Service is in the ledger", func() bool { return len(w.ledger().ServicesOf(Source)) == 0 })
+		if used := w.ledger().AddressViews(); len(used) > 0 {
+			t.Fatalf("addresses are in use: %v", used)
+		}
+	}
+	if writes := c.counts.of("PATCH services/status"); writes != 2*n {
+		t.Errorf("%d status writes for %d Services", writes, 2*n)
+	}
+}
+
+// An API server's cache may be behind: what is missing there and is in etcd stays, and so does what is shown as it was before.
+func TestAServiceThatACacheDoesNotShowIsNotGone(t *testing.T) {
+	w := newWorld(t)
+	c := w.start("one")
+	old := w.create("web", func(v *corev1.Service) { v.Spec.Type = corev1.ServiceTypeClusterIP; v.Spec.AllocateLoadBalancerNodePorts = nil })
+	w.update("web", func(v *corev1.Service) { v.Spec.Type = corev1.ServiceTypeLoadBalancer })
+	had := w.waitAddress("web")
+	before := w.ledger().Sequence()
+
+	store := c.caches.services.GetStore()
+	for what, change := range map[string]func() error{
+		"missing": func() error { return store.Delete(old) },
+		"older":   func() error { return store.Update(old) },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.bringBatch(t.Context(), &batch{whole: true}); err != nil {
+			t.Fatal(err)
+		}
+		if now := w.ledger().Sequence(); now != before {
+			t.Errorf("a Service that is %s made facts %d to %d", what, before+1, now)
+		}
+	}
+	w.delete("web")
+	w.wait("the Service is gone", func() bool { return len(w.ledger().ServicesOf(Source)) == 0 })
+	if a := had; a == "" {
+		t.Error("it never had an address")
+	}
+}
+
+func TestAServiceThatLeavesLosesWhatWasWritten(t *testing.T) {
+	w := newWorld(t)
+	w.start("one")
+	w.create("retyped")
+	w.create("classed")
+	w.waitAddress("retyped")
+	w.waitAddress("classed")
+	w.waitCondition("classed", control.ConditionAnnounced, "True", "")
+	w.update("retyped", func(v *corev1.Service) { v.Spec.Type = corev1.ServiceTypeClusterIP; v.Spec.AllocateLoadBalancerNodePorts = nil })
+	w.wait("a Service of type ClusterIP has nothing of viplog's", func() bool {
+		v := w.get("retyped")
+		return address(v) == "" && len(v.Status.Conditions) == 0
+	})
+	// A class cannot change while the type stays, but the settings may.
+	settings := w.ledger().Settings()
+	settings.LoadBalancerClass = "viplog/own"
+	w.append(settings)
+	w.wait("a Service of another class has nothing of viplog's", func() bool {
+		v := w.get("classed")
+		return address(v) == "" && len(v.Status.Conditions) == 0
+	})
+	w.wait("neither is in the ledger", func() bool { return len(w.ledger().ServicesOf(Source)) == 0 })
+	w.create("own", func(v *corev1.Service) { class := "viplog/own"; v.Spec.LoadBalancerClass = &class })
+	w.create("other", func(v *corev1.Service) { class := "example.com/lb"; v.Spec.LoadBalancerClass = &class })
+	w.waitAddress("own")
+	if v := w.get("other"); len(v.Status.Conditions) > 0 || address(v) != "" {
+		t.Errorf("the status of another's Service: %v", v.Status)
+	}
+}
+
+func TestWhatAServiceCannotHaveIsExplained(t *testing.T) {
+	w := newWorld(t)
+	w.start("one")
+	w.create("pool", func(v *corev1.Service) { v.Annotations = map[string]string{"metallb.io/address-pool": "none"} })
+	w.waitCondition("pool", control.ConditionAssigned, "False", "none")
+	w.waitEvent("shop", "pool", "AddressMissing: ")
+	w.create("wrong", func(v *corev1.Service) { v.Annotations = map[string]string{"viplog/loadBalancerIPs": "web.example"} })
+	w.waitCondition("wrong", control.ConditionAssigned, "False", `"web.example" is no IP address`)
+	w.waitEvent("shop", "wrong", "Refused: ")
+	w.update("wrong", func(v *corev1.Service) { v.Annotations = nil })
+	w.waitCondition("wrong", control.ConditionAssigned, "True", "of pool a")
+}
+
+func TestTheIngressServiceGetsTheIngressVIPUnasked(t *testing.T) {
+	w := newWorld(t)
+	w.start("one")
+	kubeclient.CreateNamespace(t, w.client, "gke-system")
+	kubeclient.CreateService(t, w.client, kubeclient.LoadBalancer("gke-system", "istio-ingress", tcp80))
+	w.wait("the ingressVIP", func() bool {
+		v, err := w.client.CoreV1().Services("gke-system").Get(t.Context(), "istio-ingress", metav1.GetOptions{})
+		return err == nil && address(v) == "10.0.200.1"
+	})
+}
+
+func TestALocalServiceFollowsItsEndpoints(t *testing.T) {
+	w := newWorld(t)
+	w.start("one")
+	for i, a := range lbNodes { // Kubernetes knows them by other names than the log
+		kubeclient.CreateNode(t, w.client, kubeclient.Node{Name: fmt.Sprintf("node-%d", i+1), Addresses: []netip.Addr{a}})
+	}
+	kubeclient.CreateNode(t, w.client, kubeclient.Node{Name: "worker", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.99")}})
+	v := w.create("local", func(v *corev1.Service) { v.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal })
+	pod := netip.MustParseAddr("10.244.0.9")
+	w.waitCondition("local", control.ConditionAnnounced, "False", "has no serving endpoint of shop/local (externalTrafficPolicy Local)")
+	w.waitAddress("local")
+	kubeclient.SetEndpoints(t, w.client, v, kubeclient.Endpoint{Address: pod, Node: "node-2"}, kubeclient.Endpoint{Address: pod.Next(), Node: "worker"})
+	w.waitCondition("local", control.ConditionAnnounced, "True", " by lb-2 since ")
+	if nodes := w.ledger().ServingNodes(ledger.ServiceKey{Namespace: "shop", Name: "local"}); !slices.Equal(nodes, []string{"lb-2"}) {
+		t.Errorf("serving nodes in the log: %v", nodes)
+	}
+	no := false
+	kubeclient.SetEndpoints(t, w.client, v, kubeclient.Endpoint{Address: pod, Node: "node-2"}, kubeclient.Endpoint{Address: pod.Next(), Node: "node-3"})
+	w.waitCondition("local", control.ConditionAnnounced, "True", "then lb-3")
+	down := kubeclient.Endpoint{Address: pod, Node: "node-2"}
+	down.Conditions.Ready, down.Conditions.Serving = &no, &no
+	kubeclient.SetEndpoints(t, w.client, v, down, kubeclient.Endpoint{Address: pod.Next(), Node: "node-3"})
+	w.waitCondition("local", control.ConditionAnnounced, "True", " by lb-3 since ")
+	w.waitEvent("shop", "local", "AnnouncerChanged: 10.0.64.1 is announced by lb-3, before that by lb-2")
+	kubeclient.SetEndpoints(t, w.client, v)
+	w.waitCondition("local", control.ConditionAnnounced, "False", "no owner")
+}
+
+func TestAFailOverIsShownOnce(t *testing.T) {
+	w := newWorld(t)
+	c := w.start("one")
+	const n = 30
+	for i := range n {
+		w.create(fmt.Sprintf("web-%d", i))
+	}
+	for i := range n {
+		w.waitAddress(fmt.Sprintf("web-%d", i))
+	}
+	w.wait("all is published", func() bool { return c.Published() == w.ledger().Sequence() })
+	before := c.counts.of("PATCH services/status")
+	s := w.ledger()
+	first, _ := s.NodeNamed("lb-1")
+	w.append(event.NodeLeft{Address: first.Address, Incarnation: first.Incarnation})
+	w.wait("all is published", func() bool { return c.Published() == w.ledger().Sequence() })
+	for i := range n {
+		if c := condition(w.get(fmt.Sprintf("web-%d", i)), control.ConditionAnnounced); strings.Contains(c.Message, "lb-1") {
+			t.Errorf("the node that left announces, by what is published: %s", c.Message)
+		}
+	}
+	if writes := c.counts.of("PATCH services/status") - before; writes > n {
+		t.Errorf("%d status writes for %d Services", writes, n)
+	}
+	time.Sleep(300 * time.Millisecond)
+	if now := c.counts.of("PATCH services/status") - before; now > n {
+		t.Errorf("%d status writes for %d Services, after a while", now, n)
+	}
+}
