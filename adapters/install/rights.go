@@ -28,8 +28,10 @@ func Rights(o Options) []Right {
 		watched("", "nodes", "a node's labels, taints and conditions, and which Node has which address"),
 		watched("", "namespaces", "pools choose Services by the labels of their namespaces"),
 		[]Right{
+			{"", "services", "get", "", true, "whether a Service that is shown no more is gone is asked before it is concluded"},
+			{"", "namespaces", "get", "", true, "whether a namespace that is shown no more is gone, the same"},
 			{"", "services/status", "patch", "", true, "who asks for an address finds it in status.loadBalancer"},
-			{"", "events", "create", "", true, "what happened to a Service is told once, in its namespace"},
+			{"events.k8s.io", "events", "create", "", true, "what happened to a Service is told once, in its namespace"},
 			{"coordination.k8s.io", "leases", "get", o.lease(), false, "one controller writes at a time"},
 			{"coordination.k8s.io", "leases", "update", o.lease(), false, "it goes on being that one, or another takes over"},
 			{"coordination.k8s.io", "leases", "create", "", false, "the first one makes the Lease; a name cannot be asked for before there is one"},

@@ -2,7 +2,6 @@ package install
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 )
 
@@ -13,7 +12,7 @@ const DefaultBinary = "/usr/local/bin/viplog"
 // needs; what a host is for its identity says.
 func Unit(o Options, binary string) string {
 	o = o.withDefaults()
-	command := []string{binary, "run", "--identity=" + o.IdentityFolder, "--data=" + o.DataFolder}
+	command := []string{binary + " run", "--identity=" + o.IdentityFolder, "--data=" + o.DataFolder}
 	if o.HTTP.IsValid() {
 		command = append(command, "--http="+o.HTTP.String())
 	}
@@ -28,13 +27,17 @@ func Unit(o Options, binary string) string {
 		capabilities = "CAP_NET_ADMIN " + capabilities
 		command, writes = append(command, o.Frontend.Args...), append(writes, o.Frontend.Folders...)
 	}
-	for i, word := range command {
-		command[i] = quoted(word)
+	for i, word := range command[1:] {
+		command[1+i] = quoted(word)
 	}
 	for i, path := range writes { // without one that is not there the unit starts all the same
 		writes[i] = quoted("-" + path)
 	}
-	return fmt.Sprintf(unitText, strings.Join(command, " \\\n  "), capabilities, strings.Join(writes, " "), filepath.Base(o.DataFolder))
+	state := "" // systemd makes it where it is in the usual place
+	if below, is := strings.CutPrefix(o.DataFolder, "/var/lib/"); is {
+		state = "StateDirectory=" + quoted(below) + "\nStateDirectoryMode=0700\n"
+	}
+	return fmt.Sprintf(unitText, strings.Join(command, " \\\n  "), capabilities, strings.Join(writes, " "), state)
 }
 
 // quoted is a word as systemd reads words: % begins a specifier, $ a variable.
@@ -85,9 +88,7 @@ UMask=0077
 # What it may see and write.
 ProtectSystem=strict
 ReadWritePaths=%[3]s
-StateDirectory=%[4]s
-StateDirectoryMode=0700
-RuntimeDirectory=viplog
+%[4]sRuntimeDirectory=viplog
 RuntimeDirectoryPreserve=yes
 ProtectHome=yes
 PrivateTmp=yes

@@ -43,7 +43,7 @@ func TestTheBinaryRunsInAnEmptyRoot(t *testing.T) {
 	}
 	for args, want := range map[string]string{
 		"version":               "viplog ",
-		"manifests --systemd":   "ExecStart=/usr/local/bin/viplog ",
+		"manifests --systemd":   "ExecStart=/usr/local/bin/viplog run",
 		"dev --once -o json":    `"kind":"Status"`,
 		"run --identity /where": "/where/hosts.json: no such file",
 	} {

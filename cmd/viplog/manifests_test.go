@@ -172,7 +172,7 @@ func TestTheUnitIsOneThatSystemdTakes(t *testing.T) {
 			t.Fatalf("%s: %d, %s", name, code, said.String())
 		}
 		for line := range strings.Lines(out.String()) {
-			if command, is := strings.CutPrefix(line, "ExecStart="); is && command != "/usr/local/bin/viplog \\\n" {
+			if command, is := strings.CutPrefix(line, "ExecStart="); is && command != "/usr/local/bin/viplog run \\\n" {
 				t.Errorf("%s: it runs %s", name, command)
 			}
 		}
