@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+
+	"viplog/core/control"
 )
 
 // Host is one of the cluster's.
@@ -62,7 +64,7 @@ const (
 )
 
 // LabelNode is on Kubernetes Nodes that carry addresses, with the value "true", as Google Distributed Cloud has it.
-const LabelNode = "baremetal.cluster.gke.io/lbnode"
+const LabelNode = control.LabelLoadBalancerNode
 
 func (o Options) withDefaults() Options {
 	o.Namespace = cmp.Or(o.Namespace, DefaultNamespace)
@@ -80,4 +82,6 @@ func (o Options) hosts(controller bool) (all []Host) {
 	return all
 }
 
-func anyNode(hosts []Host) bool { return slices.ContainsFunc(hosts, func(h Host) bool { return h.Node }) }
+func anyNode(hosts []Host) bool {
+	return slices.ContainsFunc(hosts, func(h Host) bool { return h.Node })
+}
