@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Excerpt is what viplog reads of a cluster file that Parse has taken, with its comments: nothing of it is secret, while a whole file may
-// hold, for instance, the secret of an OpenID Connect client. A class that is not empty becomes the Settings' loadBalancerClass; where that is
+// Excerpt is what viplog reads of a cluster file that Parse has taken, without comments: nothing of it is secret, while a whole file may
+// hold, for instance, the secret of an OpenID Connect client, or an old one in a comment. A class that is not empty becomes the Settings' loadBalancerClass; where that is
 // another one already the error is ErrClass.
 func Excerpt(data []byte, class string) ([]byte, error) {
 	var text bytes.Buffer
@@ -51,6 +51,7 @@ func Excerpt(data []byte, class string) ([]byte, error) {
 		default: // other people's, and the paths of keys at the top
 			continue
 		}
+		dropComments(&doc)
 		if err := out.Encode(&doc); err != nil {
 			return nil, err
 		}
@@ -78,6 +79,13 @@ func setClass(settings *yaml.Node, class string) error {
 		return fmt.Errorf("%w: line %d has %q, not %q", ErrClass, value.Line, value.Value, class)
 	}
 	return nil
+}
+
+func dropComments(n *yaml.Node) {
+	n.HeadComment, n.LineComment, n.FootComment = "", "", ""
+	for _, below := range n.Content {
+		dropComments(below)
+	}
 }
 
 // keep takes all other fields out of a map.

@@ -30,7 +30,7 @@ func TestAnExcerptSaysTheSameAndHoldsNothingElse(t *testing.T) {
 			if !reflect.DeepEqual(whole, part) {
 				t.Errorf("the excerpt says something else:\n%+v\nand not\n%+v", part, whole)
 			}
-			for _, other := range []string{"Secret", "KeyPath", "proxy", "https://", "authentication", "nodeConfig"} {
+			for _, other := range []string{"Secret", "KeyPath", "proxy", "https://", "authentication", "nodeConfig", "#"} {
 				if strings.Contains(string(excerpt), other) {
 					t.Errorf("%q is left:\n%s", other, excerpt)
 				}
