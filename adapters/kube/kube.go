@@ -56,6 +56,8 @@ type Config struct {
 
 	LabelNodes bool // control.LabelLoadBalancerNode on load-balancer nodes
 
+	Rejected error // wrapped by what Submit says of facts that the ledger would not honour
+
 	// Published is told, from one goroutine, each time that Kube.Published has risen; nil for nobody.
 	Published func(sequence uint64)
 	Logger    *slog.Logger

@@ -13,8 +13,6 @@ import (
 	"viplog/core/control"
 )
 
-const metav1StatusReasonUnknown = metav1.StatusReasonUnknown
-
 // fieldManager names viplog in managedFields.
 const fieldManager = "viplog"
 

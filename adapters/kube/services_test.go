@@ -54,7 +54,10 @@ func TestServicesThatAreDeletedAndMadeAgainHaveAddressesOfTheirOwn(t *testing.T)
 func TestAServiceThatACacheDoesNotShowIsNotGone(t *testing.T) {
 	w := newWorld(t)
 	c := w.start("one")
-	old := w.create("web", func(v *corev1.Service) { v.Spec.Type = corev1.ServiceTypeClusterIP; v.Spec.AllocateLoadBalancerNodePorts = nil })
+	old := w.create("web", func(v *corev1.Service) {
+		v.Spec.Type = corev1.ServiceTypeClusterIP
+		v.Spec.AllocateLoadBalancerNodePorts = nil
+	})
 	w.update("web", func(v *corev1.Service) { v.Spec.Type = corev1.ServiceTypeLoadBalancer })
 	had := w.waitAddress("web")
 	before := w.ledger().Sequence()
@@ -89,7 +92,10 @@ func TestAServiceThatLeavesLosesWhatWasWritten(t *testing.T) {
 	w.waitAddress("retyped")
 	w.waitAddress("classed")
 	w.waitCondition("classed", control.ConditionAnnounced, "True", "")
-	w.update("retyped", func(v *corev1.Service) { v.Spec.Type = corev1.ServiceTypeClusterIP; v.Spec.AllocateLoadBalancerNodePorts = nil })
+	w.update("retyped", func(v *corev1.Service) {
+		v.Spec.Type = corev1.ServiceTypeClusterIP
+		v.Spec.AllocateLoadBalancerNodePorts = nil
+	})
 	w.wait("a Service of type ClusterIP has nothing of viplog's", func() bool {
 		v := w.get("retyped")
 		return address(v) == "" && len(v.Status.Conditions) == 0

@@ -93,6 +93,7 @@ func (k *Kube) bring(ctx context.Context) {
 	}
 }
 
+// bringBatch appends what a batch shows. What of the batch is done when an error comes is taken out of it.
 func (k *Kube) bringBatch(ctx context.Context, b *batch) error {
 	if b.file { // before Services: pools are there when the first of them comes
 		if err := k.bringFile(ctx); err != nil {
@@ -104,12 +105,35 @@ func (k *Kube) bringBatch(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
+	if err := k.bringSeen(ctx, seen); err != nil {
+		return err
+	}
+	if k.config.LabelNodes && (b.nodes || b.whole) {
+		*b = *newBatch()
+		b.nodes = true
+		return k.labelNodes(ctx)
+	}
+	return nil
+}
+
+// bringSeen appends what is seen and the log does not hold. What the ledger would not honour is left out and told, so that one
+// Service does not hold up the others.
+func (k *Kube) bringSeen(ctx context.Context, seen control.Observed) error {
 	var refused []control.Refusal
-	_, err = k.ledger.Submit(ctx, func(s *ledger.State) (facts []event.Event, _ error) {
+	_, err := k.ledger.Submit(ctx, func(s *ledger.State) (facts []event.Event, _ error) {
 		facts, refused = control.Facts(s, seen)
 		return facts, nil
 	})
-	if err != nil {
+	rejected := err != nil && errors.Is(err, k.config.Rejected)
+	switch {
+	case rejected && len(seen.Services)+len(seen.Gone) <= 1:
+		k.logger.Error("the ledger would not honour what Kubernetes shows", "services", seen.Services, "error", err)
+		for _, v := range seen.Services {
+			refused = append(refused, control.Refusal{Service: v.Key(), Reason: err.Error()})
+		}
+	case rejected:
+		return k.bringEach(ctx, seen)
+	case err != nil:
 		return err
 	}
 	for _, r := range refused {
@@ -119,8 +143,24 @@ func (k *Kube) bringBatch(ctx context.Context, b *batch) error {
 			k.writer.touch([]control.Touched{{Service: r.Service, Sequence: noFact}}, 0)
 		}
 	}
-	if k.config.LabelNodes && (b.nodes || b.whole) {
-		return k.labelNodes(ctx)
+	return nil
+}
+
+// bringEach is bringSeen for each Service by itself.
+func (k *Kube) bringEach(ctx context.Context, seen control.Observed) error {
+	for _, v := range seen.Services {
+		one := seen
+		one.Services, one.Gone = []control.Service{v}, nil
+		if err := k.bringSeen(ctx, one); err != nil {
+			return err
+		}
+	}
+	for _, key := range seen.Gone {
+		one := seen
+		one.Services, one.Gone = nil, []ledger.ServiceKey{key}
+		if err := k.bringSeen(ctx, one); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -299,7 +339,11 @@ func (k *Kube) bringFile(ctx context.Context) error {
 		facts, refused = control.ClusterFacts(s, file.Cluster)
 		return facts, nil
 	})
-	if err != nil {
+	switch {
+	case err != nil && errors.Is(err, k.config.Rejected):
+		k.teller.now(fileEvent(m, true, "ClusterFileRefused", err.Error()))
+		return nil
+	case err != nil:
 		return fmt.Errorf("apply the cluster file: %w", err)
 	}
 	for _, r := range refused {

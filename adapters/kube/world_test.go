@@ -129,7 +129,7 @@ func (w *world) start(name string, change ...func(*Config)) *controller {
 		w.t.Fatal(err)
 	}
 	of := Config{
-		Client: client, Cluster: "test", Namespace: "kube-system", Identity: name, LabelNodes: true, Parse: parseClusterFile,
+		Client: client, Cluster: "test", Namespace: "kube-system", Identity: name, LabelNodes: true, Parse: parseClusterFile, Rejected: replica.ErrRejected,
 		Logger: slog.New(slog.NewTextHandler(testWriter{w.t}, nil)).With("controller", name),
 	}
 	for _, f := range change {
@@ -176,6 +176,7 @@ type counter struct {
 	mu      sync.Mutex
 	all     map[string]int // by method and resource
 	failing func(*http.Request) bool
+	arrives bool // those that fail do, and their answers do not
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -190,11 +191,16 @@ func (c *counter) around(connected context.Context, next http.RoundTripper) http
 		if c.all == nil {
 			c.all = map[string]int{}
 		}
-		breaks := c.failing != nil && c.failing(r)
+		breaks, arrives := c.failing != nil && c.failing(r), c.arrives
 		if !breaks {
 			c.all[kindOf(r)]++
 		}
 		c.mu.Unlock()
+		if breaks && arrives {
+			if answer, err := next.RoundTrip(r); err == nil {
+				_ = answer.Body.Close()
+			}
+		}
 		if breaks || connected.Err() != nil {
 			return nil, errCut
 		}
@@ -223,10 +229,14 @@ func (c *counter) of(kind string) int {
 	return c.all[kind]
 }
 
-func (c *counter) breaks(which func(*http.Request) bool) {
+// breaks has some requests fail on their way.
+func (c *counter) breaks(which func(*http.Request) bool) { c.breaksAt(false, which) }
+
+// breaksAt has some requests fail on their way, or their answers.
+func (c *counter) breaksAt(arrives bool, which func(*http.Request) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.failing = which
+	c.failing, c.arrives = which, arrives
 }
 
 // testWriter writes to the test's log.

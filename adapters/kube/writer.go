@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"viplog/core/control"
@@ -197,8 +198,8 @@ func (k *Kube) write(ctx context.Context) {
 		case apierrors.IsInvalid(err):
 			k.logger.Error("the API server does not take a status", "service", key, "error", err)
 		default:
-			k.noteAway(err)
-			if k.writer.later(key, epoch) == 5 {
+			away := k.noteAway(err)
+			if k.writer.later(key, epoch) == 5 && !away {
 				k.logger.Warn("a status is not written yet", "service", key, "error", err)
 			}
 			continue
@@ -218,20 +219,21 @@ func (k *Kube) waitForServer(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// noteAway slows all writers down while there is no answer at all, so that one Service is tried and not each.
-func (k *Kube) noteAway(err error) {
+// noteAway tells whether an error means that no API server answers, and slows all writers down while that is so.
+func (k *Kube) noteAway(err error) bool {
 	k.writer.mu.Lock()
 	defer k.writer.mu.Unlock()
-	if apierrors.ReasonForError(err) != metav1StatusReasonUnknown {
+	if apierrors.ReasonForError(err) != metav1.StatusReasonUnknown {
 		k.writer.away = 0
-		return
+		return false
 	}
-	now := time.Now()
-	if now.Before(k.writer.until) {
-		return
+	if now := time.Now(); now.After(k.writer.until) {
+		if k.writer.away++; k.writer.away == 3 {
+			k.logger.Warn("the API server does not answer; statuses wait", "error", err)
+		}
+		k.writer.until = now.Add(min(time.Second, backoff(k.writer.away)))
 	}
-	k.writer.away++
-	k.writer.until = now.Add(min(time.Second, backoff(k.writer.away)))
+	return true
 }
 
 // requestTimeout bounds one write.

@@ -55,6 +55,7 @@ type hostOptions struct {
 	nats      string // "" for the controllers' own servers
 	trustFeed bool
 	http      netip.AddrPort     // where to tell how the host is; zero for nowhere
+	kube      *kubeOptions       // nil for none
 	frontend  *staticpod.Options // of the control plane's; nil for none
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -20,9 +21,10 @@ type hostHTTP struct {
 	running sync.WaitGroup
 }
 
-func newHostHTTP(i *identity.Identity, options hostOptions, logger *slog.Logger, a *hostAgents) *hostHTTP {
+func newHostHTTP(i *identity.Identity, options hostOptions, logger *slog.Logger, a *hostAgents, s *hostSources) *hostHTTP {
+	ready := func(ctx context.Context) error { return errors.Join(a.isReady(ctx), s.isReady()) }
 	return &hostHTTP{
-		address: options.http, config: httpd.Config{Host: i.Self.Address, Health: a.goOn, Ready: a.isReady}, logger: logger,
+		address: options.http, config: httpd.Config{Host: i.Self.Address, Health: a.goOn, Ready: ready}, logger: logger,
 		cancel: func() {},
 	}
 }

@@ -4,23 +4,30 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"viplog/adapters/identity"
+	"viplog/adapters/kube"
 	"viplog/adapters/manifest"
 	"viplog/adapters/replica"
 	"viplog/core/control"
 	"viplog/core/event"
 	"viplog/core/ledger"
+	"viplog/core/log"
 )
 
-// hostSources bring what a controller's folder of Service manifests shows into the log. Several controllers may have the same folder; what one
-// has appended the others find there. The cluster file is an operator's: `viplog apply`.
+// hostSources bring what a controller's folder of Service manifests and Kubernetes show into the log. Several controllers may have the same
+// sources; what one has appended the others find there. The cluster file is an operator's, `viplog apply`, unless a ConfigMap holds it.
 type hostSources struct {
 	options hostOptions
+	cluster string
+	self    string
 	source  string
 	logger  *slog.Logger
 	log     *hostLog
+
+	kube atomic.Pointer[kube.Kube] // nil while there is none
 
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -28,20 +35,23 @@ type hostSources struct {
 
 func newHostSources(i *identity.Identity, options hostOptions, logger *slog.Logger, l *hostLog) *hostSources {
 	return &hostSources{
-		options: options, source: "control/" + i.Self.Address.String(), logger: logger.With("role", "sources"), log: l, cancel: func() {},
+		options: options, cluster: i.Directory.Cluster, self: i.Self.Address.String(), source: "control/" + i.Self.Address.String(), logger: logger.With("role", "sources"), log: l, cancel: func() {},
 	}
 }
 
 func (s *hostSources) start(ctx context.Context) error {
-	if !s.options.roles.controller || s.options.services == "" {
+	if !s.options.roles.controller || s.options.services == "" && s.options.kube == nil {
 		return nil
+	}
+	if _, err := s.newKube(); err != nil { // a mistake of the command line's
+		return err
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	s.running.Go(func() {
 		for run.Err() == nil {
 			if err := s.run(run); err != nil && run.Err() == nil {
-				s.logger.Warn("the log is not followed", "error", err)
+				s.logger.Warn("sources are not followed", "error", err)
 			}
 			select {
 			case <-time.After(time.Second):
@@ -62,9 +72,20 @@ func (s *hostSources) stop(context.Context) error {
 func (s *hostSources) run(parent context.Context) error {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
-	r, err := replica.Open(ctx, &s.log.log, s.source, nil)
+	k, err := s.newKube()
 	if err != nil {
 		return err
+	}
+	var r *replica.Replica
+	var told func(log.Entry, []ledger.Change)
+	if k != nil {
+		told = func(e log.Entry, changes []ledger.Change) { k.Folded(e, changes, r.ListChanges()) }
+	}
+	if r, err = replica.Open(ctx, &s.log.log, s.source, told); err != nil {
+		return err
+	}
+	if k != nil {
+		r.TrackLists()
 	}
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -77,7 +98,19 @@ func (s *hostSources) run(parent context.Context) error {
 		cancel()
 		return err
 	}
-	running.Go(func() { s.followServices(ctx, r) })
+	if s.options.services != "" {
+		running.Go(func() { s.followServices(ctx, r) })
+	}
+	if k != nil {
+		s.kube.Store(k)
+		defer s.kube.Store(nil)
+		running.Go(func() {
+			if err := k.Run(ctx, r); err != nil {
+				s.logger.Error("Kubernetes is not followed", "error", err)
+				cancel()
+			}
+		})
+	}
 	<-ctx.Done()
 	running.Wait()
 	return ended

@@ -291,7 +291,7 @@ func (w *rightsWorld) start(a *asked) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	k := kube.New(kube.Config{
 		Client: client, Cluster: "shop", Namespace: defaultNamespace, Identity: fmt.Sprint("run-", w.runs), ConfigMap: "viplog-cluster",
-		Parse: parsedForKube, LabelNodes: true, Logger: slog.New(slog.NewTextHandler(verbosely(), nil)),
+		Parse: parseClusterFile, LabelNodes: true, Rejected: replica.ErrRejected, Logger: slog.New(slog.NewTextHandler(verbosely(), nil)),
 	})
 	var r *replica.Replica
 	r, err = replica.Open(ctx, logtest.NewMemory(nil), "control/test", func(e log.Entry, changes []ledger.Change) {
@@ -322,14 +322,6 @@ func (w *rightsWorld) start(a *asked) (end func()) {
 		cancel()
 		running.Wait()
 	}
-}
-
-func parsedForKube(data []byte) (kube.ClusterFile, error) {
-	file, err := clusterfile.Parse("cluster.yaml", data)
-	if err != nil {
-		return kube.ClusterFile{}, err
-	}
-	return kube.ClusterFile{Cluster: clusterOf(file), Explain: func(r control.Refusal) string { return r.Reason }}, nil
 }
 
 func verbosely() io.Writer {

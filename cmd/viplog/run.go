@@ -38,6 +38,7 @@ type hostFlags struct {
 	trustFeed bool
 	logFormat string
 	http      string
+	kube      kubeFlags
 	frontend  frontendFlags
 }
 
@@ -84,11 +85,13 @@ func newController(std streams) *cobra.Command {
 	var flags hostFlags
 	cmd := &cobra.Command{
 		Use:   "controller --identity DIR",
-		Short: "Run a controller: the log's NATS server, files as sources, and who failed; and vote, if the host is a voter and no node",
+		Short: "Run a controller: the log's NATS server, files and Kubernetes as sources, and who failed; and vote, if the host is a voter and no node",
 		Long: "Runs the role controller of this host, and voter if the host is not a node, as `viplog run` does. Of three controllers or more\n" +
-			"the first three run NATS servers, which hold the log together; any other NATS is named by --nats.",
-		Example: "  viplog controller --identity /etc/viplog --services /etc/viplog/services",
-		Args:    cobra.NoArgs,
+			"the first three run NATS servers, which hold the log together; any other NATS is named by --nats. With --kube or --kubeconfig Services\n" +
+			"of the Kubernetes cluster get addresses, and show them; of several controllers one at a time writes there.",
+		Example: "  viplog controller --identity /etc/viplog --services /etc/viplog/services\n" +
+			"  viplog controller --identity /etc/viplog --kubeconfig /etc/kubernetes/viplog.conf --cluster-configmap viplog",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runHost(cmd, std, &flags, []string{identity.RoleController})
 		},
@@ -111,6 +114,7 @@ func (f *hostFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.trustFeed, "trust-feed", false, "with --nats: nobody else may publish there on viplog.*.feed.>, so what is pushed can be believed")
 	cmd.Flags().StringVar(&f.logFormat, "log", "json", "json or text, on standard error")
 	cmd.Flags().StringVar(&f.http, "http", "", "address to tell at, by /healthz and /readyz, whether this host goes on and is ready, like 127.0.0.1 (port 7480) or :8080 (default: none)")
+	f.kube.add(cmd)
 	f.frontend.add(cmd)
 	_ = cmd.MarkFlagFilename("hosts", "json")
 	_ = cmd.RegisterFlagCompletionFunc("http", cobra.FixedCompletions([]string{"127.0.0.1", ":7480"}, cobra.ShellCompDirectiveNoFileComp))
@@ -147,6 +151,7 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 	options := hostOptions{
 		roles: roles, hosts: hosts, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
 		services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed,
+		kube: flags.kube.options(),
 	}
 	if flags.http != "" {
 		if options.http, err = httpd.Address(flags.http); err != nil {

@@ -205,6 +205,9 @@ const longestNote = 1024
 // eventsOf are those that a fact is worth: one of each reason for each Service, by name and reason.
 func eventsOf(s *ledger.State, h happening) (all []Event) {
 	tell := func(key ledger.ServiceKey, warning bool, reason, note string) {
+		if _, there := s.ServiceSpec(key); !there {
+			return
+		}
 		i := slices.IndexFunc(all, func(e Event) bool { return e.Service == key && e.Reason == reason })
 		if i >= 0 {
 			all[i].Note = clipped(all[i].Note+"; "+note, longestNote)
@@ -232,7 +235,7 @@ func eventsOf(s *ledger.State, h happening) (all []Event) {
 		case ledger.Allocated:
 			tell(c.Service, false, "AddressAssigned", fmt.Sprintf("%s of pool %s: %s", c.Address, c.Pool, c.Reason))
 		case ledger.Released:
-			if _, there := s.ServiceSpec(c.Service); there && c.Address.IsValid() {
+			if c.Address.IsValid() {
 				tell(c.Service, true, "AddressReleased", fmt.Sprintf("%s: %s", c.Address, c.Reason))
 			}
 		case ledger.Waiting:

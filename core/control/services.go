@@ -155,7 +155,7 @@ func endpointFacts(s *ledger.State, seen Observed, shown map[ledger.ServiceKey]b
 	var facts []event.Event
 	for _, v := range seen.Services {
 		key := v.Key()
-		if !shown[key] || v.TrafficPolicy != event.TrafficLocal {
+		if held, known := s.ServiceSpec(key); !shown[key] || v.TrafficPolicy != event.TrafficLocal || known && held.Source != seen.Source {
 			continue
 		}
 		var serving []string

@@ -102,7 +102,7 @@ func conditions(s *ledger.State, shown Status, want ...Condition) []Condition {
 	for i, c := range want {
 		want[i].Since = s.TimeNanos() / int64(time.Second)
 		for _, old := range shown.Conditions {
-			if old.Type == c.Type && old.Status == c.Status && old.Since > 0 {
+			if old.Type == c.Type && old.Status == c.Status {
 				want[i].Since = old.Since
 			}
 		}
