@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
@@ -68,14 +67,4 @@ func nested(fields map[string]any, names ...string) (map[string]any, bool) {
 		fields = next
 	}
 	return fields, true
-}
-
-// volumeName is made of a path: "/etc/viplog" is etc-viplog.
-func volumeName(path string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(strings.Trim(path, "/")))
 }

@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // cluster has a host of each kind: a controller, a controller that answers for addresses too, and a node.
@@ -147,12 +148,12 @@ func TestPodsHaveNoRightThatTheyDoNotNeed(t *testing.T) {
 // Two volumes of one name, or two mounts on one path, are refused by the API server.
 func TestVolumesAreMountedOnce(t *testing.T) {
 	o := cluster()
-	o.IdentityFolder, o.Frontend = "/etc/viplog/identity", &Frontend{Folders: []string{"/etc/viplog", "/var/lib/viplog"}}
+	o.IdentityFolder, o.Frontend = "/etc/viplog/identity", &Frontend{Folders: []string{"/etc/viplog", "/var/lib/viplog", "/" + strings.Repeat("long", 20)}}
 	for name, p := range podsOf(o) {
 		names, paths := map[string]bool{}, map[string]bool{}
 		for _, v := range p.Volumes {
-			if names[v.Name] {
-				t.Errorf("%s: two volumes are %s", name, v.Name)
+			if names[v.Name] || len(validation.IsDNS1123Label(v.Name)) > 0 {
+				t.Errorf("%s: two volumes are %s, or it is no name", name, v.Name)
 			}
 			names[v.Name] = true
 		}

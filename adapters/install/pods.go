@@ -2,6 +2,7 @@ package install
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -203,8 +204,8 @@ func volumes(o Options, hosts []Host) (volumes []corev1.Volume, mounts []corev1.
 	// A folder that is to be written and to be read is one mount.
 	slices.SortFunc(folders, func(a, b folder) int { return cmp.Or(cmp.Compare(a.path, b.path), writesFirst(a, b)) })
 	folders = slices.CompactFunc(folders, func(a, b folder) bool { return a.path == b.path })
-	for _, f := range folders {
-		add(volumeName(f.path), f.path, !f.write, corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: f.path, Type: &f.kind}})
+	for i, f := range folders { // a path may be longer than a name, and two paths would be the same one
+		add(fmt.Sprintf("host-%d", i+1), f.path, !f.write, corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: f.path, Type: &f.kind}})
 	}
 	return volumes, mounts
 }
