@@ -68,6 +68,7 @@ type controllerLife struct {
 	*ControllerConfig
 	machine  *control.Controller
 	loop     *loop
+	follower *follower
 	proposer *proposer
 	members  Members
 }
@@ -91,6 +92,7 @@ func (c *Controller) run(parent context.Context, s *ledger.State, head log.Head)
 		},
 		replaced: end,
 	}
+	l.follower = f
 	l.loop.post(func() {
 		l.machine.Restored(s)
 		l.act()

@@ -116,3 +116,17 @@ func (l *loop) responds(ctx context.Context) error {
 		return fmt.Errorf("agent: it does nothing: %w", ctx.Err())
 	}
 }
+
+// asks lets something that is the loop's be looked at, in its turn.
+func (l *loop) asks(ctx context.Context, f func() error) error {
+	answer := make(chan error, 1)
+	l.post(func() { answer <- f() })
+	select {
+	case err := <-answer:
+		return err
+	case <-l.ended:
+		return errBegins
+	case <-ctx.Done():
+		return fmt.Errorf("agent: it does nothing: %w", ctx.Err())
+	}
+}

@@ -158,6 +158,7 @@ type nodeLife struct {
 	machine  *node.Machine
 	pace     pace
 	loop     *loop
+	follower *follower
 	proposer *proposer
 	saver    *saver[node.Disk]
 	digester *digester
@@ -186,6 +187,7 @@ func (n *Node) run(parent context.Context, s *ledger.State, head log.Head) (left
 		fold:     func(entries []log.Entry) { l.step(node.Folded{Entries: entries}) },
 		replaced: func() { l.step(node.LogReplaced{}); end() },
 	}
+	l.follower = f
 
 	n.mu.Lock()
 	first, plane := n.interfaces, n.dataPlane

@@ -109,6 +109,7 @@ type voterLife struct {
 	machine  *lease.VotingReplica
 	pace     pace
 	loop     *loop
+	follower *follower
 	saver    *saver[voterFile]
 	newest   lease.VoterDisk // that is to be made durable
 	promised promises
@@ -151,6 +152,7 @@ func (v *Voter) run(parent context.Context, s *ledger.State, head log.Head) {
 		fold:     func(entries []log.Entry) { l.perform(l.machine.Folded(l.Now(), entries)) },
 		replaced: end,
 	}
+	l.follower = f
 	l.loop.post(func() { l.perform(l.machine.Wake(l.Now())) })
 	if s.Sequence() > 0 {
 		l.loop.post(func() { l.perform(l.machine.Restored(l.Now(), s)) })

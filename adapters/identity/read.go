@@ -21,8 +21,17 @@ import (
 // hosts.json (ErrStranger), and a certificate that has ended, is somebody else's or of another authority (ErrCertificate).
 func Read(folder string) (*Identity, error) { return read(folder, time.Now()) }
 
+// ReadWith is Read with a directory that lies elsewhere: it is public, and the same on every host.
+func ReadWith(folder, directory string) (*Identity, error) {
+	return readWith(folder, directory, time.Now())
+}
+
 func read(folder string, now time.Time) (*Identity, error) {
-	d, err := ReadDirectory(filepath.Join(folder, fileHosts))
+	return readWith(folder, filepath.Join(folder, fileHosts), now)
+}
+
+func readWith(folder, directory string, now time.Time) (*Identity, error) {
+	d, err := ReadDirectory(directory)
 	if err != nil {
 		return nil, err
 	}

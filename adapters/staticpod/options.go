@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -56,6 +57,14 @@ func (o Options) withDefaults() Options {
 	o.ManifestFolder = cmp.Or(o.ManifestFolder, DefaultManifestFolder)
 	o.RunFolder = cmp.Or(o.RunFolder, DefaultRunFolder)
 	return o
+}
+
+// Folders are those that a Keeper has to be able to write to, sorted: each holds one of the options' folders, beside which a file lies until it is whole.
+func Folders(o Options) []string {
+	o = o.withDefaults()
+	all := []string{filepath.Dir(o.ManifestFolder), filepath.Dir(o.ConfigFolder), filepath.Dir(o.RunFolder)}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // image is where an image comes from.

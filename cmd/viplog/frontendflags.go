@@ -32,6 +32,27 @@ func (f *frontendFlags) add(cmd *cobra.Command) {
 	}
 }
 
+// args are the flags of an agent that keeps what these say. Those that are what an agent takes anyway are left out.
+func (f *frontendFlags) args() []string {
+	all := []string{"--keepalived-image=" + f.keepalived, "--haproxy-image=" + f.haproxy}
+	for _, m := range f.mirrors {
+		all = append(all, "--image-mirror="+m)
+	}
+	if f.monitorPort != staticpod.DefaultMonitorPort {
+		all = append(all, fmt.Sprintf("--monitor-port=%d", f.monitorPort))
+	}
+	for _, path := range []struct{ flag, value, usual string }{
+		{"manifests-dir", f.manifests, staticpod.DefaultManifestFolder},
+		{"frontend-dir", f.config, staticpod.DefaultConfigFolder},
+		{"frontend-run-dir", f.run, staticpod.DefaultRunFolder},
+	} {
+		if path.value != path.usual {
+			all = append(all, "--"+path.flag+"="+path.value)
+		}
+	}
+	return all
+}
+
 var errOneImage = errors.New("--keepalived-image and --haproxy-image: both are needed, or neither")
 
 // options are those of staticpod; wanted is false without images: then nobody keeps a front end here.

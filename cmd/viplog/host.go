@@ -48,14 +48,15 @@ func (r hostRoles) String() string {
 // hostOptions say how a host's processes run.
 type hostOptions struct {
 	roles     hostRoles
-	identity  string // the folder
+	hosts     string // hosts.json's path
 	data      string
 	nodeName  string
 	keep      bool // at a stop addresses are kept for the process that follows
 	services  string
 	nats      string // "" for the controllers' own servers
 	trustFeed bool
-	kube      *kubeOptions // nil for none
+	http      netip.AddrPort // where to tell how the host is; zero for nowhere
+	kube      *kubeOptions   // nil for none
 	dataPlane dataPlaneFlags
 	frontend  *staticpod.Options // of the control plane's; nil for none
 }
@@ -362,5 +363,6 @@ func hostParts(i *identity.Identity, options hostOptions, logger *slog.Logger, s
 		part[*hostSources]("sources", newHostSources),
 		part[*hostFrontend]("frontend", newHostFrontend),
 		part[*hostAgents]("agents", newHostAgents),
+		part[*hostHTTP]("http", newHostHTTP),
 	)
 }

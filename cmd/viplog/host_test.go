@@ -65,7 +65,7 @@ func runsHost(t *testing.T, folder, data string, use func(*hostAgents, *hostDire
 		Directory *hostDirectory
 		Sources   *hostSources
 	}
-	options := hostOptions{roles: roles, identity: folder, data: data, services: t.TempDir()}
+	options := hostOptions{roles: roles, hosts: filepath.Join(folder, identity.DirectoryFile), data: data, services: t.TempDir()}
 	err = withApp(t.Context(), func(_ context.Context, d deps) error {
 		use(d.Agents, d.Directory)
 		return nil

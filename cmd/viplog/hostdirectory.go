@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"sync"
@@ -38,7 +37,7 @@ const directoryInterval = 3 * time.Second
 
 func newHostDirectory(i *identity.Identity, options hostOptions, logger *slog.Logger) *hostDirectory {
 	d := &hostDirectory{
-		identity: i, path: filepath.Join(options.identity, identity.DirectoryFile), logger: logger, pending: i.Directory,
+		identity: i, path: options.hosts, logger: logger, pending: i.Directory,
 		every: directoryInterval, cancel: func() {},
 	}
 	d.now.Store(&i.Directory)

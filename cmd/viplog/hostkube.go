@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -37,7 +38,7 @@ func (f *kubeFlags) add(cmd *cobra.Command) {
 }
 
 // kubeNamespace is where viplog's own objects are, where nothing says otherwise.
-const kubeNamespace = "viplog-system"
+const kubeNamespace = defaultNamespace
 
 // podNamespace is where Kubernetes tells a Pod its namespace.
 const podNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -85,6 +86,19 @@ func (s *hostSources) newKube() (*kube.Kube, error) {
 		LabelNodes: o.label, Rejected: replica.ErrRejected, Logger: s.logger, Published: func(uint64) { s.told.rose() },
 	}), nil
 }
+
+// isReady tells whether what Kubernetes shows is read, where it is a source.
+func (s *hostSources) isReady() error {
+	if !s.options.roles.controller || s.options.kube == nil {
+		return nil
+	}
+	if k := s.kube.Load(); k == nil || !k.Synced() {
+		return errKubeUnread
+	}
+	return nil
+}
+
+var errKubeUnread = errors.New("kubernetes: what it shows is not read yet")
 
 // published is the sequence up to which all statuses that follow from the log are written; 0 for a controller that does not write them.
 func (s *hostSources) published() uint64 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func TestAControllerSaysUpToWhereStatusesAreWritten(t *testing.T) {
 		Log       *hostLog
 		Published *hostPublished
 	}
-	options := hostOptions{roles: hostRoles{controller: true}, identity: folder, data: t.TempDir()}
+	options := hostOptions{roles: hostRoles{controller: true}, hosts: filepath.Join(folder, identity.DirectoryFile), data: t.TempDir()}
 	err = withApp(t.Context(), func(_ context.Context, d deps) error {
 		within(t, 20*time.Second, "the log's server is there", d.Log.conn.IsConnected)
 		heard := make(chan uint64, 100)

@@ -48,7 +48,7 @@ func newInit(std streams) *cobra.Command {
 			"Run again it keeps keys, adds what is new, drops from hosts.json hosts that the file declares no more, and renews\n" +
 			"certificates in their last year. Every host then needs the new hosts.json.",
 		Example: "  viplog init -f cluster.yaml -o identities --operator alice\n" +
-			"  viplog init -f cluster.yaml -o identities --format secrets --namespace kube-system",
+			"  viplog init -f cluster.yaml -o identities --format secrets",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := flags.check(); err != nil {
@@ -65,7 +65,7 @@ func newInit(std streams) *cobra.Command {
 	f.StringArrayVar(&flags.drop, "drop", nil, "an operator or reader to drop; may be repeated")
 	f.StringArrayVar(&flags.names, "name", nil, "ADDRESS=NAME: a host's name (default: its address); may be repeated")
 	f.StringVar(&flags.format, "format", formatFolder, "folder, or secrets: Kubernetes Secrets in DIR/secrets as well")
-	f.StringVar(&flags.namespace, "namespace", "kube-system", "namespace of the Secrets")
+	f.StringVar(&flags.namespace, "namespace", defaultNamespace, "namespace of the Secrets")
 	f.BoolVar(&flags.renew, "renew", false, "make every certificate anew")
 	f.BoolVar(&flags.external, "external-nats", false, "write DIR/nats/users.conf: the users and their rights, for a nats-server of your own")
 	f.Uint16Var(&flags.heartbeat, "heartbeat-port", 0, "UDP port of heartbeats (default: what it is, else 7947)")

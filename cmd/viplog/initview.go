@@ -94,7 +94,7 @@ func writeSecrets(folder, namespace string, d identity.Directory) error {
 		secret := corev1.Secret{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
 			ObjectMeta: metav1.ObjectMeta{
-				Name: secretName(h), Namespace: namespace,
+				Name: secretName(h.Name), Namespace: namespace,
 				Labels: map[string]string{"app.kubernetes.io/name": "viplog", "app.kubernetes.io/component": "identity"},
 			},
 			Type: corev1.SecretTypeOpaque,
@@ -118,5 +118,5 @@ func writeSecrets(folder, namespace string, d identity.Directory) error {
 	return nil
 }
 
-// secretName is a host's: names and addresses of IPv4 may stand in it as they are.
-func secretName(h identity.Host) string { return "viplog-" + strings.ReplaceAll(h.Name, ":", "-") }
+// secretName is that of a host's: names and addresses of IPv4 may stand in it as they are.
+func secretName(host string) string { return "viplog-" + strings.ReplaceAll(host, ":", "-") }

@@ -34,12 +34,21 @@ func (e exitError) Unwrap() error { return e.err }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	std := streams{os.Stdin, os.Stdout, os.Stderr}
+	args, ofKubectl := pluginArgs(os.Args[0], os.Args[1:])
+	root := newRoot(std)
+	if ofKubectl {
+		asPlugin(root)
+	}
+	os.Exit(execute(ctx, root, args, std))
 }
 
 // run executes one command line and gives its exit code.
 func run(ctx context.Context, args []string, std streams) int {
-	root := newRoot(std)
+	return execute(ctx, newRoot(std), args, std)
+}
+
+func execute(ctx context.Context, root *cobra.Command, args []string, std streams) int {
 	root.SetArgs(args)
 	root.SetIn(std.in)
 	root.SetOut(std.out)
@@ -55,7 +64,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		}
 		return exit.code
 	default: // cobra's own: unknown flags, commands and arguments
-		fmt.Fprintf(std.err, "%s\nSee 'viplog --help'.\n", err)
+		fmt.Fprintf(std.err, "%s\nSee '%s --help'.\n", err, root.DisplayName())
 		return 2
 	}
 }
@@ -80,7 +89,7 @@ func newRoot(std streams) *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(newApply(std), newController(std), newDev(std), newDoctor(std), newDrain(std), newExplain(std), newExport(std), newGet(std), newHistory(std),
-		newInit(std), newNode(std), newPlan(std), newProbe(std), newRebalance(std), newRelease(std), newRender(std), newRun(std), newSim(std), newUndrain(std),
+		newInit(std), newManifests(std), newNode(std), newPlan(std), newProbe(std), newRebalance(std), newRelease(std), newRender(std), newRun(std), newSim(std), newUndrain(std),
 		newValidate(std), newVersion(std), newWhatif(std), newWho(std))
 	return root
 }

@@ -1,17 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/fx"
 
+	"viplog/adapters/httpd"
 	"viplog/adapters/identity"
 	"viplog/adapters/replica"
 )
@@ -25,6 +28,7 @@ const (
 type hostFlags struct {
 	config    string
 	identity  string
+	hosts     string
 	data      string
 	roles     []string
 	nodeName  string
@@ -33,6 +37,7 @@ type hostFlags struct {
 	nats      string
 	trustFeed bool
 	logFormat string
+	http      string
 	kube      kubeFlags
 	dataPlane dataPlaneFlags
 	frontend  frontendFlags
@@ -102,6 +107,7 @@ var allRoles = []string{identity.RoleNode, identity.RoleController, identity.Rol
 func (f *hostFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.config, "config", "", "file of flags, as YAML: those on the command line come first")
 	cmd.Flags().StringVar(&f.identity, "identity", "/etc/viplog", "the host's folder, as `viplog init` made it")
+	cmd.Flags().StringVar(&f.hosts, "hosts", "", "file that is read, and followed, instead of the folder's hosts.json")
 	cmd.Flags().StringVar(&f.data, "data", "/var/lib/viplog", "folder for what the host must not forget")
 	cmd.Flags().StringVar(&f.nodeName, "node-name", "", "the Kubernetes Node's name (default: $NODE_NAME, else the host's name)")
 	cmd.Flags().StringVar(&f.onStop, "on-stop", stopHandsOver, "hand-over: other nodes take the addresses first; keep: they wait for the next process")
@@ -109,9 +115,12 @@ func (f *hostFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.nats, "nats", "", "URL of the NATS servers to use instead of the controllers' own")
 	cmd.Flags().BoolVar(&f.trustFeed, "trust-feed", false, "with --nats: nobody else may publish there on viplog.*.feed.>, so what is pushed can be believed")
 	cmd.Flags().StringVar(&f.logFormat, "log", "json", "json or text, on standard error")
+	cmd.Flags().StringVar(&f.http, "http", "", "address to tell at, by /healthz and /readyz, whether this host goes on and is ready, like 127.0.0.1 (port 7480) or :8080 (default: none)")
 	f.kube.add(cmd)
 	f.dataPlane.add(cmd)
 	f.frontend.add(cmd)
+	_ = cmd.MarkFlagFilename("hosts", "json")
+	_ = cmd.RegisterFlagCompletionFunc("http", cobra.FixedCompletions([]string{"127.0.0.1", ":7480"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("on-stop", cobra.FixedCompletions([]string{stopHandsOver, stopKeeps}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("log", cobra.FixedCompletions([]string{"json", "text"}, cobra.ShellCompDirectiveNoFileComp))
 	for _, folder := range []string{"identity", "data", "services"} {
@@ -136,7 +145,8 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 	if err != nil {
 		return exitError{2, err}
 	}
-	who, err := identity.Read(flags.identity)
+	hosts := cmp.Or(flags.hosts, filepath.Join(flags.identity, identity.DirectoryFile))
+	who, err := identity.ReadWith(flags.identity, hosts)
 	if err != nil {
 		return failed(err)
 	}
@@ -145,9 +155,14 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 		return failed(err)
 	}
 	options := hostOptions{
-		roles: roles, identity: flags.identity, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
+		roles: roles, hosts: hosts, data: flags.data, nodeName: flags.nodeName, keep: flags.onStop == stopKeeps,
 		services: flags.services, nats: flags.nats, trustFeed: flags.trustFeed, dataPlane: flags.dataPlane,
 		kube: flags.kube.options(),
+	}
+	if flags.http != "" {
+		if options.http, err = httpd.Address(flags.http); err != nil {
+			return exitError{2, fmt.Errorf("--http %w", err)}
+		}
 	}
 	if front, wanted, err := flags.frontend.options(); err != nil {
 		return exitError{2, err}
@@ -159,6 +174,7 @@ func runHost(cmd *cobra.Command, std streams, flags *hostFlags, wanted []string)
 		fx.In
 		Agents  *hostAgents
 		Sources *hostSources
+		HTTP    *hostHTTP
 	}
 	err = withApp(cmd.Context(), func(ctx context.Context, d deps) error {
 		logger.Info("viplog runs", "version", version, "cluster", who.Directory.Cluster, "roles", roles.String())
@@ -216,6 +232,28 @@ func (a *hostAgents) goOn(ctx context.Context) (err error) {
 	}
 	if a.controller != nil {
 		err = errors.Join(err, a.controller.Responds(ctx))
+	}
+	return err
+}
+
+// isReady tells whether this host does its part: each of its machines follows the log, which can be reached, and its node may answer.
+func (a *hostAgents) isReady(ctx context.Context) (err error) {
+	if !a.log.conn.IsConnected() {
+		err = errors.New("the log's servers cannot be reached")
+	}
+	said := func(role string, is error) {
+		if is != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", role, is))
+		}
+	}
+	if a.node != nil {
+		said(identity.RoleNode, a.node.Ready(ctx))
+	}
+	if a.voter != nil {
+		said(identity.RoleVoter, a.voter.Ready(ctx))
+	}
+	if a.controller != nil {
+		said(identity.RoleController, a.controller.Ready(ctx))
 	}
 	return err
 }

@@ -133,6 +133,9 @@ func (m *Machine) DigestsEvery(facts uint64) { m.digestEvery = facts }
 // Ledger is what the node has folded. It is to be read between two steps only.
 func (m *Machine) Ledger() *ledger.State { return m.ledger }
 
+// IsLeased tells whether the node has joined and its lease lasts, as of the last step. It may be asked between two steps only.
+func (m *Machine) IsLeased() bool { return m.phase == running && m.leased }
+
 // Step takes an input and says what is to be done. The first input is Linked.
 func (m *Machine) Step(now lease.Instant, in Input) Ready {
 	before := m.now
