@@ -137,7 +137,7 @@ func (k *Kube) serviceSeen(before, now any) {
 		!reflect.DeepEqual(was.Labels, is.Labels) || !reflect.DeepEqual(was.Annotations, is.Annotations) {
 		k.queue.add(func(b *batch) { b.services[key] = true })
 	}
-	if is != nil && k.leading.Load() {
+	if k.leading.Load() { // also for one that is gone: what was remembered of it goes too
 		k.writer.touch([]control.Touched{{Service: key, Sequence: noFact}}, 0)
 	}
 }

@@ -3,10 +3,12 @@
 package kube
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +55,38 @@ func TestAControllerThatCannotRenewItsLeaseStopsWriting(t *testing.T) {
 	w.waitAddress("web")
 	if now := one.counts.of("PATCH services/status"); now != before || !two.Leads() {
 		t.Errorf("it wrote %d statuses without a Lease", now-before)
+	}
+}
+
+// deafLedger is one whose log cannot be read any more.
+type deafLedger struct {
+	Ledger
+	deaf atomic.Bool
+}
+
+// CatchUp implements Ledger.
+func (l *deafLedger) CatchUp(ctx context.Context) error {
+	if l.deaf.Load() {
+		return errCut
+	}
+	return l.Ledger.CatchUp(ctx)
+}
+
+func TestAControllerThatCannotReadTheLogLeavesTheLeaseToAnother(t *testing.T) {
+	w := newWorld(t)
+	deaf := &deafLedger{}
+	one := w.startWith("one", func(l Ledger) Ledger { deaf.Ledger = l; return deaf })
+	w.wait("the first leads", one.Leads)
+	two := w.start("two")
+	w.wait("the second has read all", two.Synced)
+	deaf.deaf.Store(true)
+	began := time.Now()
+	w.wait("the second leads", two.Leads)
+	t.Logf("the second leads after %v", time.Since(began))
+	w.create("web")
+	w.waitAddress("web")
+	if one.counts.of("PATCH services/status") > 0 {
+		t.Error("the first wrote a status")
 	}
 }
 

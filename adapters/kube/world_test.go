@@ -119,6 +119,12 @@ type controller struct {
 // start runs a controller until the test ends.
 func (w *world) start(name string, change ...func(*Config)) *controller {
 	w.t.Helper()
+	return w.startWith(name, func(l Ledger) Ledger { return l }, change...)
+}
+
+// startWith is start with something between it and its ledger.
+func (w *world) startWith(name string, ledgerOf func(Ledger) Ledger, change ...func(*Config)) *controller {
+	w.t.Helper()
 	c := &controller{counts: &counter{}}
 	var connected context.Context
 	connected, c.cut = context.WithCancel(context.Background())
@@ -150,7 +156,7 @@ func (w *world) start(name string, change ...func(*Config)) *controller {
 		w.t.Fatal(err)
 	}
 	c.ended.Go(func() {
-		if err := c.Run(ctx, c.replica); err != nil {
+		if err := c.Run(ctx, ledgerOf(c.replica)); err != nil {
 			w.t.Error(err)
 		}
 	})

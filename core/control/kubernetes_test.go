@@ -324,6 +324,32 @@ func TestWhatFactsTouchAndWhatTheyAreWorth(t *testing.T) {
 	}
 }
 
+// At a death those go first that somebody else announces now, and then those that only have another standby.
+func TestWhoHasAnotherOwnerIsTouchedFirst(t *testing.T) {
+	m := newMirrored(t)
+	for i := range 6 {
+		m.bring(t, shown(fmt.Sprintf("web-%d", i)))
+	}
+	m.take()
+	dies := m.Nodes()[0]
+	owned := map[string]bool{}
+	for _, v := range m.ServiceViews() {
+		if v.Owner == dies.Name {
+			owned[v.Name] = true
+		}
+	}
+	m.fold(event.NodeLeft{Address: dies.Address, Incarnation: dies.Incarnation})
+	taken := m.Take(m.State, m.now)
+	if len(owned) == 0 || len(taken.Touched) != 6 {
+		t.Fatalf("owned were %v, touched are %v", owned, taken.Touched)
+	}
+	for i, x := range taken.Touched {
+		if owned[x.Service.Name] != (i < len(owned)) {
+			t.Errorf("number %d is %s; owned were %v", i, x.Service.Name, owned)
+		}
+	}
+}
+
 func TestOldEventsAreNotToldAgain(t *testing.T) {
 	m := newMirrored(t)
 	m.bring(t, shown("web"))

@@ -38,9 +38,10 @@ type Mirror struct {
 	sequence  uint64 // of the last fact
 	services  map[ledger.ServiceKey]uint64
 	addresses map[netip.Addr]uint64
-	nodes     uint64   // since this fact what nobody announces, or waits, may have another reason; 0: it has not
-	cluster   uint64   // since this fact all may be others
-	names     []string // of the nodes, at the last Take
+	behind    map[netip.Addr]uint64 // only standbys are others
+	nodes     uint64                // since this fact what nobody announces, or waits, may have another reason; 0: it has not
+	cluster   uint64                // since this fact all may be others
+	names     []string              // of the nodes, at the last Take
 
 	recent []happening // in the order of the log
 	told   int         // those of recent that Take has given
@@ -64,7 +65,7 @@ const (
 func NewMirror() *Mirror {
 	return &Mirror{
 		Owners:   Owners{since: btree.NewMap[string, int64](0)},
-		services: map[ledger.ServiceKey]uint64{}, addresses: map[netip.Addr]uint64{},
+		services: map[ledger.ServiceKey]uint64{}, addresses: map[netip.Addr]uint64{}, behind: map[netip.Addr]uint64{},
 	}
 }
 
@@ -76,10 +77,10 @@ type Touched struct {
 
 // Taken is what came together since the last Take.
 type Taken struct {
-	Sequence uint64 // of the last fact folded
-	Touched  []Touched
-	All      uint64 // every Service's status may be another since this fact; 0: not so
-	Replan   bool   // what sources show may mean something else: the cluster, its settings or a node's name changed
+	Sequence uint64    // of the last fact folded
+	Touched  []Touched // first those of whom more than a standby is another; a Service may be there twice
+	All      uint64    // every Service's status may be another since this fact; 0: not so
+	Replan   bool      // what sources show may mean something else: the cluster, its settings or a node's name changed
 	Events   []Event
 }
 
@@ -113,7 +114,7 @@ func (m *Mirror) Folded(sequence uint64, timeNanos int64, changes []ledger.Chang
 		}
 	}
 	for _, l := range lists {
-		m.addresses[l.Address] = since(m.addresses[l.Address])
+		m.behind[l.Address] = since(m.behind[l.Address])
 		if len(l.After) == 0 {
 			m.Owners.since.Delete(l.Address.String())
 		}
@@ -144,29 +145,33 @@ func (m *Mirror) forget(now int64) {
 func (m *Mirror) Take(s *ledger.State, nowNanos int64) Taken {
 	taken := Taken{Sequence: m.sequence, All: m.cluster, Replan: m.cluster > 0}
 	touched := m.services
-	note := func(key ledger.ServiceKey, sequence uint64) {
-		if first, known := touched[key]; !known || sequence < first {
-			touched[key] = sequence
+	note := func(to map[ledger.ServiceKey]uint64, addresses map[netip.Addr]uint64) {
+		for _, a := range slices.SortedFunc(maps.Keys(addresses), netip.Addr.Compare) {
+			for _, key := range s.Users(a) {
+				if first, known := to[key]; !known || addresses[a] < first {
+					to[key] = addresses[a]
+				}
+			}
 		}
 	}
-	for _, a := range slices.SortedFunc(maps.Keys(m.addresses), netip.Addr.Compare) {
-		for _, key := range s.Users(a) {
-			note(key, m.addresses[a])
-		}
-	}
+	note(touched, m.addresses)
+	later := map[ledger.ServiceKey]uint64{}
+	note(later, m.behind)
 	if m.nodes > 0 {
 		for _, key := range s.Lacking() {
-			note(key, m.nodes)
+			if _, known := later[key]; !known {
+				later[key] = m.nodes
+			}
 		}
 		if names := nodeNames(s); !slices.Equal(names, m.names) {
 			m.names, taken.Replan = names, true
 		}
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(touched), ledger.ServiceKey.Compare) {
-		taken.Touched = append(taken.Touched, Touched{key, touched[key]})
-	}
-	slices.SortStableFunc(taken.Touched, func(a, b Touched) int { return cmp.Compare(a.Sequence, b.Sequence) })
-	m.services, m.addresses = map[ledger.ServiceKey]uint64{}, map[netip.Addr]uint64{}
+	taken.Touched = append(inOrder(touched), slices.DeleteFunc(inOrder(later), func(t Touched) bool {
+		first, is := touched[t.Service]
+		return is && first <= t.Sequence
+	})...)
+	m.services, m.addresses, m.behind = map[ledger.ServiceKey]uint64{}, map[netip.Addr]uint64{}, map[netip.Addr]uint64{}
 	m.nodes, m.cluster = 0, 0
 	for _, h := range m.recent[m.told:] {
 		if h.time >= nowNanos-eventsFor {
@@ -175,6 +180,15 @@ func (m *Mirror) Take(s *ledger.State, nowNanos int64) Taken {
 	}
 	m.told = len(m.recent)
 	return taken
+}
+
+// inOrder are Services by the facts that touched them, then by name.
+func inOrder(touched map[ledger.ServiceKey]uint64) (all []Touched) {
+	for _, key := range slices.SortedFunc(maps.Keys(touched), ledger.ServiceKey.Compare) {
+		all = append(all, Touched{key, touched[key]})
+	}
+	slices.SortStableFunc(all, func(a, b Touched) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	return all
 }
 
 // nodeNames are the names by which endpoints are compared.
