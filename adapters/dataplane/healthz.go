@@ -29,6 +29,7 @@ type stamp struct {
 type answer struct {
 	CurrentTime string `json:"currentTime"`
 	Healthy     *bool  `json:"healthy"` // like status since v1.33 (kubernetes #129271); until then the time was as Go prints it, not as in RFC 3339
+	Eligible    *bool  `json:"nodeEligible"`
 	Status      map[string]struct {
 		LastUpdated time.Time `json:"lastUpdated"`
 	} `json:"status"`
@@ -63,7 +64,7 @@ func parse(code int, body []byte) (health, error) {
 		return health{}, fmt.Errorf("/healthz answers as no kube-proxy does: %d: %.100q", code, body)
 	}
 	if a.Healthy == nil {
-		return health{isHealthy: code == http.StatusOK, hasNone: true}, nil
+		return health{isHealthy: code == http.StatusOK || a.Eligible != nil && !*a.Eligible, hasNone: true}, nil
 	}
 	h := health{isHealthy: *a.Healthy, stamps: map[string]stamp{}}
 	now, err := time.Parse(time.RFC3339Nano, a.CurrentTime)

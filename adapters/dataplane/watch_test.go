@@ -122,10 +122,15 @@ func TestWhatAnswersOtherwiseIsNoKubeProxy(t *testing.T) {
 			t.Errorf("%s is %s (%+v, %v), want %s", body, got, h, err, want)
 		}
 	}
-	// An autoscaler's node is refused traffic of clouds; its data plane serves.
-	h, err := parse(http.StatusServiceUnavailable, []byte(`{"currentTime":`+now+`,"nodeEligible":false,"healthy":true,"status":{}}`))
-	if err != nil || !h.isHealthy {
-		t.Errorf("%+v, %v", h, err)
+	// A node that an autoscaler is to delete gets no traffic of clouds; its data plane serves.
+	for _, rest := range []string{`"nodeEligible":false,"healthy":true,"status":{}`, `"nodeEligible":false`} {
+		h, err := parse(http.StatusServiceUnavailable, []byte(`{"currentTime":`+now+`,`+rest+`}`))
+		if err != nil || !h.isHealthy {
+			t.Errorf("%s: %+v, %v", rest, h, err)
+		}
+	}
+	if h, err := parse(http.StatusServiceUnavailable, []byte(`{"currentTime":`+now+`,"nodeEligible":true}`)); err != nil || h.isHealthy {
+		t.Errorf("one that is not healthy: %+v, %v", h, err)
 	}
 	if _, err := parse(http.StatusNotFound, []byte(`{"currentTime":`+now+`}`)); err == nil {
 		t.Error("404 is taken for an answer")

@@ -48,7 +48,7 @@ const dataPlanePatience = 10 * time.Second
 func (m *Machine) served(in DataPlane) {
 	m.dataPlane = in
 	m.vips.Scan(func(v *vip) bool {
-		if v.stage == probing && v.waitsSince > 0 && m.isServed(v.addr) {
+		if v.stage == probing && v.sent == probes && v.waitsSince > 0 && m.isServed(v.addr) {
 			m.at(v, m.now)
 		}
 		return true

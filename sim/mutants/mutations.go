@@ -104,7 +104,7 @@ var mutations = []mutation{
 	{"the last standby is promoted", successionFile, "survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)", "survivors[i] = slices.DeleteFunc(slices.Clone(a.list), goes)\n\t\t\tif len(survivors[i]) > 0 && survivors[i][0] != a.list[0] {\n\t\t\t\tslices.Reverse(survivors[i])\n\t\t\t}"},
 	// Data planes.
 	{"a new address waits for no data plane", planeFile, "return m.unserved[a] <= m.dataPlane.through(a) ||", "return true || m.unserved[a] <= m.dataPlane.through(a) ||"},
-	{"an address waits for a data plane without end", planeFile, "if m.now >= end {", "if false {"},
+	{"an address waits for a data plane without end", planeFile, "v.waitsSince.Add(dataPlanePatience)\n\tif", "v.waitsSince.Add(100 * dataPlanePatience)\n\tif"},
 	{"a node joins before its data plane has served", planeFile, "return m.dataPlane.State != DataPlaneStarting && !m.isWithdrawn", "return !m.isWithdrawn"},
 	{"the last candidate withdraws when its data plane is dead", planeFile, "case !m.stays && m.ledger.OthersMayAnnounce(m.identity.Address):", "case !m.stays:"},
 	{"who is a candidate again withdraws when another one is", planeFile, "\t\tm.stays = true\n", ""},
