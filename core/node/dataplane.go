@@ -2,7 +2,6 @@ package node
 
 import (
 	"maps"
-	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -28,7 +27,7 @@ const (
 )
 
 // ServesAll is the sequence of a data plane that serves whatever there is.
-const ServesAll uint64 = math.MaxUint64
+const ServesAll uint64 = ^uint64(0)
 
 // ServesThrough is a data plane that is up, and serves addresses of both families up to a sequence.
 func ServesThrough(sequence uint64) DataPlane { return DataPlane{IPv4: sequence, IPv6: sequence} }
