@@ -43,7 +43,7 @@ func examine(ctx context.Context, h host, f Facts, checks []Check, tell func(str
 	all := []Finding{}
 	for _, c := range checks {
 		if ctx.Err() != nil {
-			all = append(all, skipped(c.ID+"/interrupted", "", "run it again", "it was interrupted before this"))
+			all = append(all, skipped(c.ID+"/interrupted", "", again, interrupted+" before this"))
 			continue
 		}
 		tell(c.About)

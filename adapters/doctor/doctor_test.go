@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,9 +86,12 @@ func expect(t *testing.T, all []Finding, id string, severity Severity, says stri
 	t.Errorf("no %s in %+v", id, all)
 }
 
-// well holds that nothing is wrong.
+// well holds that nothing is wrong, and that not all was skipped.
 func well(t *testing.T, all []Finding) {
 	t.Helper()
+	if !slices.ContainsFunc(all, func(f Finding) bool { return f.Severity == OK }) {
+		t.Errorf("nothing was looked at: %+v", all)
+	}
 	for _, f := range all {
 		if f.Severity == Error || f.Severity == Warning {
 			t.Errorf("%+v", f)

@@ -41,6 +41,12 @@ func skipped(id, about, do, why string, values ...any) Finding {
 	return Finding{id, Skipped, about, fmt.Sprintf(why, values...), do}
 }
 
+// Of what an interrupt has kept from being seen.
+const (
+	interrupted = "it was interrupted"
+	again       = "run it again"
+)
+
 func fine(id, about, seen string, values ...any) Finding {
 	return Finding{id, OK, about, fmt.Sprintf(seen, values...), ""}
 }

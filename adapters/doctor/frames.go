@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
 )
 
 // mac is an Ethernet address, comparable.
@@ -23,25 +24,14 @@ const (
 	etherTypeARP  = 0x0806
 	etherTypeIPv6 = 0x86dd
 
-	etherHeader  = 14
-	etherMinimum = 60 // without the checksum
-	ipv4Header   = 20
-	ipv6Header   = 40
+	etherHeader = 14
+	ipv4Header  = 20
+	ipv6Header  = 40
 
 	icmp        = 1
 	echoRequest = 8
 	echoReply   = 0
 )
-
-// frame puts an Ethernet header before a payload.
-func frame(from, to mac, etherType uint16, payload []byte) []byte {
-	b := make([]byte, max(etherMinimum, etherHeader+len(payload)))
-	copy(b, to[:])
-	copy(b[6:], from[:])
-	binary.BigEndian.PutUint16(b[12:], etherType)
-	copy(b[etherHeader:], payload)
-	return b
-}
 
 func arpFrame(operation arp.Operation, from, to mac, sender netip.Addr, targetMAC mac, target netip.Addr) ([]byte, error) {
 	p, err := arp.NewPacket(operation, from[:], sender, targetMAC[:], target)
@@ -49,7 +39,10 @@ func arpFrame(operation arp.Operation, from, to mac, sender netip.Addr, targetMA
 		return nil, fmt.Errorf("ARP about %s and %s: %w", sender, target, err)
 	}
 	payload, err := p.MarshalBinary()
-	return frame(from, to, etherTypeARP, payload), err
+	if err != nil {
+		return nil, err
+	}
+	return (&ethernet.Frame{Destination: to[:], Source: from[:], EtherType: etherTypeARP, Payload: payload}).MarshalBinary()
 }
 
 // question asks for an address; with an unspecified sender it is a probe, which tells nobody anything (RFC 5227 section 2.1.1).
@@ -96,7 +89,7 @@ type echo struct {
 const echoHops = 64
 
 // bytes makes the frame of an echo.
-func (e echo) bytes() []byte {
+func (e echo) bytes() ([]byte, error) {
 	message := make([]byte, 8, 16)
 	message[0] = e.kind
 	binary.BigEndian.PutUint16(message[4:], e.id)
@@ -112,7 +105,7 @@ func (e echo) bytes() []byte {
 	copy(header[12:], source[:])
 	copy(header[16:], address[:])
 	binary.BigEndian.PutUint16(header[10:], checksum(header))
-	return frame(e.from, e.to, etherTypeIPv4, append(header, message...))
+	return (&ethernet.Frame{Destination: e.to[:], Source: e.from[:], EtherType: etherTypeIPv4, Payload: append(header, message...)}).MarshalBinary()
 }
 
 // parseEcho reads one; false: it is none.

@@ -16,8 +16,8 @@ import (
 const (
 	// questions is how often something is asked at the most.
 	questions = 3
-	// others is how long after an answer a second one is waited for.
-	others = 200 * time.Millisecond
+	// secondAnswer is how long after an answer another one is waited for.
+	secondAnswer = 200 * time.Millisecond
 )
 
 // checkGateway asks the gateway for its MAC; and, where the operator has named a spare address, whether it follows when that moves.
@@ -27,7 +27,10 @@ func checkGateway(ctx context.Context, h host, f Facts) []Finding {
 	if err != nil {
 		return []Finding{skipped(id, f.Interface, nameIt, "%v", err)}
 	}
-	gateway := f.gateway(l)
+	gateway, err := f.gateway(l)
+	if err != nil {
+		return []Finding{skipped(id, l.Name, "let the process use netlink", "%v", err)}
+	}
 	if !gateway.IsValid() {
 		return []Finding{skipped(id, l.Name, "declare it in Settings.subnets", "no gateway is declared, and no default route of IPv4 leaves by %s", l.Name)}
 	}
@@ -43,6 +46,9 @@ func checkGateway(ctx context.Context, h host, f Facts) []Finding {
 	macs, err := w.ask(ctx, own, gateway)
 	if err != nil {
 		return []Finding{skipped(id, gateway.String(), "look at the interface", "it cannot be asked: %v", err)}
+	}
+	if ctx.Err() != nil {
+		return []Finding{skipped(id, gateway.String(), again, interrupted)}
 	}
 	findings := []Finding{judgeAnswers(gateway, l, macs)}
 	if len(macs) == 0 {
@@ -86,7 +92,7 @@ func (w *wire) ask(ctx context.Context, sender, address netip.Addr) (macs []mac,
 			return nil, err
 		}
 		if len(macs) > 0 {
-			return macs, w.receive(ctx, others, func(b []byte) bool { take(b); return true })
+			return macs, w.receive(ctx, secondAnswer, func(b []byte) bool { take(b); return true })
 		}
 	}
 	return nil, nil
@@ -139,7 +145,7 @@ func (f Facts) judgeFollowing(ctx context.Context, h host, w *wire, l link, all 
 	case err != nil:
 		return skipped(id, about, "look at the interface", "%v", err)
 	case ctx.Err() != nil:
-		return skipped(id, about, "run it again", "it was interrupted")
+		return skipped(id, about, again, interrupted)
 	case len(users) > 0:
 		return wrong(id, about, another, "%s is not spare: %s uses it. Nothing was sent about it but questions", f.Probe, users[0])
 	}

@@ -109,6 +109,18 @@ func TestWhatCannotBeToldOfAGatewayIsSkipped(t *testing.T) {
 	})
 }
 
+func TestWhoIsInterruptedHasNotFoundSilence(t *testing.T) {
+	_, h, _ := routed(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	h.Must(func() error {
+		f := Facts{Self: self, Plan: plan()}.withDefaults()
+		expect(t, checkGateway(ctx, thisHost(), f), "gateway/answers", Skipped, "interrupted")
+		expect(t, checkVRRP(ctx, thisHost(), f), "vrrp/heard", Skipped, "interrupted")
+		return nil
+	})
+}
+
 func TestATrialThatIsInterruptedConcludesNothing(t *testing.T) {
 	_, h, gateway := routed(t)
 	fix(gateway, h.MAC("eth0"))
@@ -156,7 +168,7 @@ func scripted(t *testing.T, gateway *lab.Host, react func(announced map[mac]int,
 		if !answers {
 			return w.send(question(w.me, gate, spare))
 		}
-		return w.send(echo{echoReply, w.me, to, gate, e.source, e.id, e.sequence}.bytes(), nil)
+		return w.send(echo{echoReply, w.me, to, gate, e.source, e.id, e.sequence}.bytes())
 	}
 	ended := make(chan struct{})
 	go func() {

@@ -52,8 +52,8 @@ func (h host) sysctlOf(link, name string) int {
 	return max(all, own)
 }
 
-// line is a file's text without the space around it; "" where it cannot be read.
-func line(parts ...string) string {
+// textOf is a file's text without the space around it; "" where it cannot be read.
+func textOf(parts ...string) string {
 	text, _ := os.ReadFile(filepath.Join(parts...))
 	return strings.TrimSpace(string(text))
 }
@@ -72,7 +72,7 @@ func (h host) processes() (all []process) {
 		if err != nil {
 			continue
 		}
-		if name := line(h.proc, e.Name(), "comm"); name != "" { // else it has ended
+		if name := textOf(h.proc, e.Name(), "comm"); name != "" { // else it has ended
 			all = append(all, process{pid, name})
 		}
 	}
@@ -80,9 +80,9 @@ func (h host) processes() (all []process) {
 	return all
 }
 
-// neighbours are the processes in the calling thread's network namespace: only these use its addresses. One whose namespace may not be
+// inNamespace are the processes in the calling thread's network namespace: only these use its addresses. One whose namespace may not be
 // looked at is taken for one of them.
-func (h host) neighbours() []process {
+func (h host) inNamespace() []process {
 	own, _ := os.Readlink(filepath.Join(h.proc, "thread-self/ns/net"))
 	return slices.DeleteFunc(h.processes(), func(p process) bool {
 		its, err := os.Readlink(filepath.Join(h.proc, strconv.Itoa(p.pid), "ns/net"))

@@ -160,5 +160,5 @@ func TestKernelSettingsOfIPv6MatterWhereItIsUsed(t *testing.T) {
 	well(t, looked(t, h, both, "sysctls"))
 
 	sysctl(t, h, "net/ipv6/conf/all/forwarding", "0")
-	expect(t, looked(t, h, both, "sysctls"), "sysctls/forwarding-ipv6", Warning, "do")
+	expect(t, looked(t, h, both, "sysctls"), "sysctls/forwarding-ipv6", Warning, "not forwarded")
 }

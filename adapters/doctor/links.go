@@ -20,13 +20,13 @@ type link struct {
 
 // readLinks are those of the calling thread's namespace.
 func readLinks() (all []link, err error) {
-	links, err := netlink.LinkList()
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	links, err := whole(netlink.LinkList)
+	if err != nil {
 		return nil, err
 	}
 	for _, l := range links {
-		addresses, err := netlink.AddrList(l, netlink.FAMILY_ALL)
-		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		addresses, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_ALL) })
+		if err != nil {
 			return nil, err
 		}
 		one := link{LinkAttrs: *l.Attrs(), kind: l.Type()}
@@ -40,6 +40,16 @@ func readLinks() (all []link, err error) {
 		all = append(all, one)
 	}
 	return all, nil
+}
+
+// whole reads a list of the kernel's again that has changed while it was read.
+func whole[T any](list func() ([]T, error)) (all []T, err error) {
+	for range 5 {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
 }
 
 // has finds the prefix of an address that is the link's own.

@@ -75,8 +75,8 @@ func judgeMTU(l link) Finding {
 func (h host) judgeSpeed(l link) Finding {
 	const id = "nic/speed"
 	folder := filepath.Join(h.sys, "class/net", l.Name)
-	speed, err := strconv.Atoi(line(folder, "speed"))
-	duplex := line(folder, "duplex")
+	speed, err := strconv.Atoi(textOf(folder, "speed"))
+	duplex := textOf(folder, "duplex")
 	switch {
 	case err != nil || speed <= 0:
 		return skipped(id, l.Name, "", "the driver does not say how fast it is")
@@ -89,14 +89,16 @@ func (h host) judgeSpeed(l link) Finding {
 	return fine(id, l.Name, "%d Mbit/s, %s duplex", speed, duplex)
 }
 
+const useProviders = "use the provider's load balancers"
+
 // clouds give frames for an address only to the card that they gave the address to, as the DMI tables call them (sys_vendor or product_name).
 var clouds = []struct{ mark, do string }{
-	{"Amazon EC2", "use the provider's load balancers: ARP is answered by the provider, who knows no address that he did not give"},
-	{"Google Compute Engine", "use the provider's load balancers: ARP is answered by the provider, who knows no address that he did not give"},
-	{"Alibaba Cloud", "use the provider's load balancers"},
-	{"DigitalOcean", "use the provider's load balancers or reserved addresses"},
-	{"Hetzner", "use the provider's load balancers or floating addresses; a vSwitch or dedicated servers may do"},
-	{"Oracle Cloud", "use the provider's load balancers"},
+	{"Amazon EC2", useProviders + ": ARP is answered by the provider, who knows only what addresses it gave"},
+	{"Google Compute Engine", useProviders + ": ARP is answered by the provider, who knows only what addresses it gave"},
+	{"Alibaba Cloud", useProviders},
+	{"DigitalOcean", useProviders + " or reserved addresses"},
+	{"Hetzner", useProviders + " or floating addresses; a vSwitch or dedicated servers may do"},
+	{"Oracle Cloud", useProviders},
 	{"OpenStack", "allow the pools' addresses on the port of each node: openstack port set --allowed-address ip-address=…"},
 }
 
@@ -108,15 +110,15 @@ func (h host) judgeNetwork(l link) Finding {
 			"it is Wi-Fi: access points and cards often keep broadcast ARP, or frames for other addresses, from a host (metallb #253, #284)")
 	}
 	dmi := filepath.Join(h.sys, "class/dmi/id")
-	machine := strings.TrimSpace(line(dmi, "sys_vendor") + " " + line(dmi, "product_name"))
+	machine := strings.TrimSpace(textOf(dmi, "sys_vendor") + " " + textOf(dmi, "product_name"))
 	for _, c := range clouds {
 		if strings.Contains(machine, c.mark) {
 			return doubtful(id, l.Name, c.do,
 				"the machine is a %q: such networks drop what is sent from or to an address that the port was not given", machine)
 		}
 	}
-	if machine == "Microsoft Corporation Virtual Machine" && line(dmi, "chassis_asset_tag") == azureTag {
-		return doubtful(id, l.Name, "use the provider's load balancers", "the machine is one of Azure's, whose network answers ARP itself")
+	if machine == "Microsoft Corporation Virtual Machine" && textOf(dmi, "chassis_asset_tag") == azureTag {
+		return doubtful(id, l.Name, useProviders, "the machine is one of Azure's, whose network answers ARP itself")
 	}
 	if machine == "" {
 		machine = "the machine does not say what it is"

@@ -21,8 +21,8 @@ func TestPortsAreFreeOrHeldByWhomTheyAreFor(t *testing.T) {
 	h := lab.New(t).Host("node")
 	var mine string
 	h.Must(func() error {
-		mine = line("/proc", "self", "comm")
-		for _, at := range []string{"0.0.0.0:443", "127.0.0.1:7480", "[::]:6444"} {
+		mine = textOf("/proc", "self", "comm")
+		for _, at := range []string{"0.0.0.0:443", "127.0.0.1:11010", "[::]:6444"} {
 			l, err := net.Listen("tcp", at)
 			if err != nil {
 				return err
@@ -36,13 +36,13 @@ func TestPortsAreFreeOrHeldByWhomTheyAreFor(t *testing.T) {
 		return err
 	})
 	f := Facts{Ports: []Port{
-		port("vip", "tcp", "[::]:443", "haproxy"), port("api-server", "tcp", "0.0.0.0:6444", mine), port("http", "tcp", "127.0.0.2:7480", "viplog"),
+		port("vip", "tcp", "[::]:443", "haproxy"), port("api-server", "tcp", "0.0.0.0:6444", mine), port("monitor", "tcp", "127.0.0.2:11010", "haproxy"),
 		port("heartbeat", "udp", "127.0.0.1:7947", "viplog"), port("nats", "tcp", "0.0.0.0:4222", "viplog"), port("udp", "udp", "0.0.0.0:443", "viplog"),
 	}}
 	all := looked(t, h, f, "ports")
 	expect(t, all, "ports/vip", Error, mine+" (pid ")
 	expect(t, all, "ports/api-server", OK, mine+" (pid ")
-	expect(t, all, "ports/http", OK, "free")
+	expect(t, all, "ports/monitor", OK, "free")
 	expect(t, all, "ports/heartbeat", Error, "has 127.0.0.1:7947, which is needed for the tests")
 	expect(t, all, "ports/nats", OK, "free")
 	expect(t, all, "ports/udp", OK, "free")

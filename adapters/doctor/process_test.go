@@ -5,6 +5,7 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -91,14 +92,15 @@ func TestWhatAProcessMayUse(t *testing.T) {
 	}{
 		{map[string]string{"proc/thread-self/status": "Name:\tx\n" + none}, 0, "scheduling", "scheduling/priority", Warning, "may not raise"},
 		{map[string]string{"proc/thread-self/status": none}, 35, "scheduling", "scheduling/priority", OK, "may raise"},
+		{map[string]string{"proc/thread-self/status": none}, math.MaxUint64, "scheduling", "scheduling/priority", OK, "may raise"},
 		{map[string]string{"proc/thread-self/status": all}, 0, "scheduling", "scheduling/priority", OK, "may raise"},
 		{map[string]string{"proc/thread-self/status": none}, 0, "capabilities", "capabilities/net-raw", Error, "is missing"},
 		{map[string]string{"proc/thread-self/status": all}, 0, "capabilities", "capabilities/net-raw", OK, "is there"},
 		{map[string]string{"proc/thread-self/status": "CapEff:\t0000000000002000\n"}, 0, "capabilities", "capabilities/net-raw", OK, "is there"},
 		{map[string]string{"proc/thread-self/status": "CapEff:\t0000000000002000\n"}, 0, "capabilities", "capabilities/net-admin", Warning, "is missing"},
 		{map[string]string{"proc/thread-self/status": all}, 0, "capabilities", "capabilities/net-admin", OK, "is there"},
-		{map[string]string{"proc/swaps": "Filename\tType\tSize\n/dev/sda2 partition 8388604\n"}, 0, "scheduling", "scheduling/swap", Warning, "1 swap areas"},
-		{map[string]string{"proc/swaps": "Filename\tType\tSize\n"}, 0, "scheduling", "scheduling/swap", OK, "no memory"},
+		{map[string]string{"proc/swaps": "Filename\tType\tSize\n/dev/sda2 partition 8388604\n"}, 0, "scheduling", "scheduling/swap", Warning, "swap areas in use: 1"},
+		{map[string]string{"proc/swaps": "Filename\tType\tSize\n"}, 0, "scheduling", "scheduling/swap", OK, "no swap area"},
 		{map[string]string{"proc/self/cgroup": "0::/kubepods/pod1/c\n", "sys/fs/cgroup/kubepods/pod1/c/cpu.max": "max 100000\n", "sys/fs/cgroup/kubepods/pod1/cpu.max": "50000 100000\n"}, 0, "scheduling", "scheduling/cpus", Warning, "0.50 of a CPU, and stands still for up to 100ms"},
 		{map[string]string{"proc/self/cgroup": "5:cpu,cpuacct:/system.slice/viplog.service\n1:name=systemd:/x\n", "sys/fs/cgroup/cpu,cpuacct/system.slice/viplog.service/cpu.cfs_quota_us": "20000\n", "sys/fs/cgroup/cpu,cpuacct/system.slice/viplog.service/cpu.cfs_period_us": "100000\n"}, 0, "scheduling", "scheduling/cpus", Warning, "0.20 of a CPU"},
 	} {
@@ -166,7 +168,7 @@ func TestWhoHasTheFolderOfData(t *testing.T) {
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, lookedBy(t, nil, thisHost(), f, "agent"), "agent/data", Error, fmt.Sprintf("%s (pid %d) holds", line("/proc/self/comm"), os.Getpid()))
+	expect(t, lookedBy(t, nil, thisHost(), f, "agent"), "agent/data", Error, fmt.Sprintf("%s (pid %d) holds", textOf("/proc/self/comm"), os.Getpid()))
 
 	info, err := file.Stat()
 	if err != nil {

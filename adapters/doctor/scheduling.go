@@ -25,7 +25,7 @@ const niceness = -15
 func (h host) judgePriority() Finding {
 	const id = "scheduling/priority"
 	limit, err := h.limits(unix.RLIMIT_NICE)
-	if h.may(unix.CAP_SYS_NICE) || err == nil && int64(limit) >= 20-niceness {
+	if h.may(unix.CAP_SYS_NICE) || err == nil && limit >= 20-niceness {
 		return fine(id, "", "the process may raise its priority")
 	}
 	return doubtful(id, "", "give the agent CAP_SYS_NICE (AmbientCapabilities= of its unit, capabilities.add of its pod)",
@@ -63,7 +63,7 @@ func (h host) quota() (quota, period int64, limited bool) {
 			quota, period, limited = a, b, true
 		}
 	}
-	for group := range strings.Lines(line(h.proc, "self/cgroup")) {
+	for group := range strings.Lines(textOf(h.proc, "self/cgroup")) {
 		fields := strings.SplitN(strings.TrimSpace(group), ":", 3)
 		if len(fields) != 3 {
 			continue
@@ -77,9 +77,9 @@ func (h host) quota() (quota, period int64, limited bool) {
 		}
 		for path := filepath.Join("/", fields[2]); ; path = filepath.Dir(path) {
 			folder := filepath.Join(root, path)
-			q, p, _ := strings.Cut(line(folder, "cpu.max"), " ")
+			q, p, _ := strings.Cut(textOf(folder, "cpu.max"), " ")
 			take(q, p)
-			take(line(folder, "cpu.cfs_quota_us"), line(folder, "cpu.cfs_period_us"))
+			take(textOf(folder, "cpu.cfs_quota_us"), textOf(folder, "cpu.cfs_period_us"))
 			if path == "/" {
 				break
 			}
@@ -91,11 +91,11 @@ func (h host) quota() (quota, period int64, limited bool) {
 // judgeSwap looks for swap space: the agent does not lock its memory, and waits for the disk when part of it was swapped out.
 func (h host) judgeSwap() Finding {
 	const id = "scheduling/swap"
-	if areas := strings.Count(line(h.proc, "swaps"), "\n"); areas > 0 { // after its head
+	if areas := strings.Count(textOf(h.proc, "swaps"), "\n"); areas > 0 { // after its head
 		return doubtful(id, "", "swapoff -a, as the kubelet wants it too; or MemorySwapMax=0 for the agent's unit",
-			"%d swap areas are in use: an agent that was swapped out waits for a disk", areas)
+			"swap areas in use: %d. An agent that was swapped out waits for a disk", areas)
 	}
-	return fine(id, "", "no memory is swapped out")
+	return fine(id, "", "no swap area is in use")
 }
 
 const (
@@ -110,7 +110,7 @@ func (h host) judgeLateness(ctx context.Context, f Facts) Finding {
 		"find out what keeps the CPUs busy (or takes them: steal in /proc/stat of a virtual machine), reserve some, or choose a slower profile"
 	late := h.lateness(ctx)
 	if len(late) == 0 {
-		return skipped(id, "", "run it again", "it was interrupted")
+		return skipped(id, "", again, interrupted)
 	}
 	median, most := late[len(late)/2], late[len(late)-1]
 	t := f.Timing

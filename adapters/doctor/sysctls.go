@@ -25,7 +25,8 @@ func checkSysctls(_ context.Context, h host, f Facts) []Finding {
 	return findings
 }
 
-func set(name, value string) string {
+// setting is what to do where a setting is wrong.
+func setting(name, value string) string {
 	return "sysctl -w " + name + "=" + value + ", and in /etc/sysctl.d"
 }
 
@@ -36,11 +37,11 @@ func dotted(link string) string { return strings.ReplaceAll(link, ".", "/") }
 func (h host) judgeARP(l link) (all []Finding) {
 	// arp_ignore() in net/ipv4/arp.c: 1 and 2 answer for what is on the interface, to who is in its subnet; 8 for nothing.
 	if h.sysctlOf(l.Name, "arp_ignore") >= 8 {
-		all = append(all, wrong("sysctls/arp-ignore", l.Name, set("net.ipv4.conf."+dotted(l.Name)+".arp_ignore", "1")+" (and all: the greater one counts)",
+		all = append(all, wrong("sysctls/arp-ignore", l.Name, setting("net.ipv4.conf."+dotted(l.Name)+".arp_ignore", "1")+" (and all: the greater one counts)",
 			"arp_ignore is 8: the kernel answers for no address, not for the node's and not for the VIP when it is here"))
 	}
 	if h.sysctlOf(l.Name, "drop_gratuitous_arp") > 0 {
-		all = append(all, doubtful("sysctls/drop-gratuitous-arp", l.Name, set("net.ipv4.conf."+dotted(l.Name)+".drop_gratuitous_arp", "0")+" (and all)",
+		all = append(all, doubtful("sysctls/drop-gratuitous-arp", l.Name, setting("net.ipv4.conf."+dotted(l.Name)+".drop_gratuitous_arp", "0")+" (and all)",
 			"this host ignores gratuitous ARP: when the control plane's VIP moves, its own kubelet goes on talking to the dead node"))
 	}
 	return all
@@ -49,7 +50,7 @@ func (h host) judgeARP(l link) (all []Finding) {
 // judgeForwarding looks whether what comes for an address can go on to a pod.
 func (h host) judgeForwarding(l link) []Finding {
 	if forwards, known := h.sysctl("net/ipv4/conf/" + l.Name + "/forwarding"); known && forwards == 0 {
-		return []Finding{doubtful("sysctls/forwarding", l.Name, set("net.ipv4.ip_forward", "1"),
+		return []Finding{doubtful("sysctls/forwarding", l.Name, setting("net.ipv4.ip_forward", "1"),
 			"packets are not forwarded: what comes for a Service's address does not reach pods, which have addresses of their own")}
 	}
 	return nil
@@ -70,7 +71,7 @@ func (h host) judgeReversePath(l link, all []link, f Facts) []Finding {
 	if len(networks) < 2 {
 		return nil
 	}
-	return []Finding{doubtful("sysctls/rp-filter", l.Name, set("net.ipv4.conf."+dotted(l.Name)+".rp_filter", "2")+" (the greater of it and all counts)",
+	return []Finding{doubtful("sysctls/rp-filter", l.Name, setting("net.ipv4.conf."+dotted(l.Name)+".rp_filter", "2")+" (the greater of it and all counts)",
 		"rp_filter is strict, and the host has several networks (%s): clients whose way back is another interface are dropped",
 		strings.Join(networks, ", "))}
 }
@@ -84,17 +85,22 @@ func (h host) judgeIPv6(l link, f Facts) (all []Finding) {
 	disabled, known := h.sysctl(conf + "disable_ipv6")
 	if !known || disabled != 0 {
 		return []Finding{wrong("sysctls/disable-ipv6", l.Name,
-			set("net.ipv6.conf."+dotted(l.Name)+".disable_ipv6", "0")+"; the kernel must not be started with ipv6.disable=1",
+			setting("net.ipv6.conf."+dotted(l.Name)+".disable_ipv6", "0")+"; the kernel must not be started with ipv6.disable=1",
 			"IPv6 is switched off, and the cluster has a subnet of it")}
 	}
 	forwards, _ := h.sysctl("net/ipv6/conf/all/forwarding")
 	accepts, _ := h.sysctl(conf + "accept_ra")
 	if forwards == 0 {
-		all = append(all, doubtful("sysctls/forwarding-ipv6", l.Name, set("net.ipv6.conf.all.forwarding", "1"),
+		all = append(all, doubtful("sysctls/forwarding-ipv6", l.Name, setting("net.ipv6.conf.all.forwarding", "1"),
 			"IPv6 packets are not forwarded: what comes for a Service's address does not reach pods"))
 	}
-	if forwards != 0 && accepts == 1 && hasAdvertisedRoute(l) {
-		all = append(all, doubtful("sysctls/accept-ra", l.Name, set("net.ipv6.conf."+dotted(l.Name)+".accept_ra", "2")+", or a static route",
+	isAdvertised, err := hasAdvertisedRoute(l)
+	switch {
+	case forwards == 0 || accepts != 1:
+	case err != nil:
+		all = append(all, skipped("sysctls/accept-ra", l.Name, "let the process use netlink", "%v", err))
+	case isAdvertised:
+		all = append(all, doubtful("sysctls/accept-ra", l.Name, setting("net.ipv6.conf."+dotted(l.Name)+".accept_ra", "2")+", or a static route",
 			"a host that forwards takes no router's advertisements with accept_ra=1, and its default route came by one: it will end"))
 	}
 	return all

@@ -60,7 +60,7 @@ func (t *trial) judge(ctx context.Context) Finding {
 	about := t.gateway.address.String()
 	first, _, err := t.reach(ctx, t.me)
 	if err == nil && ctx.Err() != nil {
-		return skipped(id, about, "run it again", "it was interrupted")
+		return skipped(id, about, again, interrupted)
 	}
 	switch {
 	case err != nil:
@@ -78,7 +78,7 @@ func (t *trial) judge(ctx context.Context) Finding {
 	case err != nil:
 		return skipped(id, about, "look at the interface", "%v", err)
 	case ctx.Err() != nil && then.to != t.second:
-		return skipped(id, about, "run it again", "it was interrupted")
+		return skipped(id, about, again, interrupted)
 	case then.replied && then.to == t.second && announced == 1:
 		return fine(id, about, "it follows: %s was moved from %s to %s by gratuitous ARP, and the next packet came there", t.address, t.me, t.second)
 	case then.replied && then.to == t.second:
@@ -143,7 +143,7 @@ func (t *trial) echo(ctx context.Context, from mac) (r reaction, err error) {
 	t.next = t.h.now().Add(t.askEach) // one request a second
 	t.sequence++
 	request := echo{echoRequest, from, t.gateway.mac, t.address, t.gateway.address, echoID, t.sequence}
-	if err := t.send(request.bytes(), nil); err != nil {
+	if err := t.send(request.bytes()); err != nil {
 		return r, err
 	}
 	answering := error(nil)

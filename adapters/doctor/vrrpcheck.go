@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ func checkVRRP(ctx context.Context, h host, f Facts) []Finding {
 	if err != nil {
 		return []Finding{skipped(id, l.Name, "run it as root", "VRRP cannot be listened to: %v", err)}
 	}
+	if ctx.Err() != nil {
+		return []Finding{skipped(id, l.Name, again, interrupted)}
+	}
 	front := frontEnd{Facts: f, host: h, link: l, links: all, wait: wait}
 	findings := []Finding{}
 	for _, r := range said.routers {
@@ -37,7 +41,7 @@ func checkVRRP(ctx context.Context, h host, f Facts) []Finding {
 		findings = append(findings, doubtful("vrrp/broken", l.Name, "look for their sender: tcpdump -i "+l.Name+" -vv ip proto 112",
 			"%d advertisements are broken (version, checksum or length)", said.broken))
 	}
-	return append(findings, front.judgeAll(said)...)
+	return append(findings, front.judgeMasters(said)...)
 }
 
 // frontEnd is what the advertisements that were heard are held against.
@@ -97,8 +101,8 @@ func describe(r router) string {
 	return fmt.Sprintf("%s, VRRPv%d, priority %d, each %s, for %s", r.Source, r.Version, r.Priority, r.Interval, strings.Join(addresses, ", "))
 }
 
-// judgeAll looks at who is master, and at silence.
-func (f frontEnd) judgeAll(said heard) []Finding {
+// judgeMasters looks at who is master, and at silence.
+func (f frontEnd) judgeMasters(said heard) []Finding {
 	const id = "vrrp/master"
 	if f.Plan == nil {
 		return []Finding{skipped(id, f.link.Name, "name the cluster's file (-f)",
@@ -114,15 +118,16 @@ func (f frontEnd) judgeAll(said heard) []Finding {
 		}
 	}
 	about := f.Plan.VIP.String()
+	takeOff := fmt.Sprintf("ip address del %s dev %s", netip.PrefixFrom(f.Plan.VIP, f.Plan.VIP.BitLen()), f.link.Name)
 	_, runs := f.keepalived()
 	switch {
 	case f.holdsVIP() && !runs:
 		return []Finding{wrong("vrrp/left-behind", about,
-			"ip address del "+about+"/32 dev "+f.link.Name+", and see why Keepalived did not: it leaves the VIP when it is killed",
+			takeOff+", and see why Keepalived did not: it leaves the VIP when it is killed",
 			"the VIP is on this host, and no Keepalived runs here (masters that are heard: %s)", orNone(masters))}
 	case f.holdsVIP() && !own && len(masters) > 0:
 		return []Finding{wrong("vrrp/masters", about,
-			"let IP protocol 112 leave this host, and come in; if Keepalived here says that it is backup, ip address del "+about+"/32 dev "+f.link.Name,
+			"let IP protocol 112 leave this host, and come in; if Keepalived here says that it is backup, "+takeOff,
 			"the VIP is on this host as well, whose Keepalived is not heard to advertise it; master is %s", strings.Join(masters, ", "))}
 	case len(masters) > 1:
 		return []Finding{wrong("vrrp/masters", about, "let IP protocol 112 pass between these hosts, in both directions (firewalls, switches)",
@@ -158,7 +163,7 @@ func (f frontEnd) judgeSilence() Finding {
 
 // keepalived is the process here, if there is one.
 func (f frontEnd) keepalived() (pid int, runs bool) {
-	for _, p := range f.host.neighbours() {
+	for _, p := range f.host.inNamespace() {
 		if p.name == "keepalived" {
 			return p.pid, true
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mdlayher/ethernet"
 	"github.com/vishvananda/netlink"
 
 	"viplog/core/frontend"
@@ -92,7 +93,7 @@ func TestAFirewallThatDropsMulticastIsFoundWhereTheGroupIsJoined(t *testing.T) {
 	one.Block()
 	keepalived(t, one, self, 100)
 	until(t, "the backup listens", func() (joined bool) {
-		one.Must(func() error { joined = thisHost().joined("eth0"); return nil })
+		one.Must(func() error { joined = thisHost().listensToVRRP("eth0"); return nil })
 		return joined
 	})
 	well(t, looked(t, one, f, "vrrp"))
@@ -179,7 +180,13 @@ func spoken(source netip.Addr, routerID byte) []byte {
 	from, to := source.As4(), vrrpGroup.As4()
 	p := append([]byte{4<<4 | 5, 0, 0, byte(ipv4Header + len(message)), 0, 0, 0, 0, 255, vrrpProtocol, 0, 0}, append(from[:], to[:]...)...)
 	binary.BigEndian.PutUint16(p[10:], checksum(p)) // a bridge that snoops drops groups' packets without one
-	return frame(mac{2, 0, 0, 0, 0, 2}, vrrpGroups[0], etherTypeIPv4, append(p, message...))
+	b, err := (&ethernet.Frame{
+		Destination: vrrpGroups[0][:], Source: net.HardwareAddr{2, 0, 0, 0, 0, 2}, EtherType: etherTypeIPv4, Payload: append(p, message...),
+	}).MarshalBinary()
+	if err != nil {
+		panic(err) // of VLAN tags, and there is none
+	}
+	return b
 }
 
 func TestWhatIsSaidInAVLANIsNotTheInterfacesOwn(t *testing.T) {

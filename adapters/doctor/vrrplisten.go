@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -32,7 +33,7 @@ type heard struct {
 var vrrpGroups = []mac{{0x01, 0x00, 0x5e, 0, 0, 0x12}, {0x33, 0x33, 0, 0, 0, 0x12}} // of 224.0.0.18 and ff02::12
 
 // listen hears advertisements, those that this host sends too. A packet socket hears what the host's firewall would drop; a raw socket hears what
-// it passes.
+// it passes; of IPv4 alone, so nothing of IPv6 is expected.
 func (h host) listen(ctx context.Context, l link, wait time.Duration) (heard, error) {
 	w, err := h.openWire(l, untagged(vrrpFilter()))
 	if err != nil {
@@ -49,7 +50,7 @@ func (h host) listen(ctx context.Context, l link, wait time.Duration) (heard, er
 		return heard{}, err
 	}
 	defer behind.Close()
-	joined := h.joined(l.Name)
+	joined := h.listensToVRRP(l.Name)
 	all := heard{}
 	err = w.receive(ctx, wait, func(b []byte) bool {
 		p, ok := parseIP(b)
@@ -68,10 +69,7 @@ func (h host) listen(ctx context.Context, l link, wait time.Duration) (heard, er
 	all.deliver(behind)
 	all.until = h.now()
 	slices.SortFunc(all.routers, func(a, b router) int {
-		if a.RouterID != b.RouterID {
-			return int(a.RouterID) - int(b.RouterID)
-		}
-		return a.Source.Compare(b.Source)
+		return cmp.Or(cmp.Compare(a.RouterID, b.RouterID), a.Source.Compare(b.Source))
 	})
 	return all, err
 }
@@ -109,11 +107,11 @@ func (a *heard) deliver(behind net.PacketConn) {
 	}
 }
 
-// joined tells whether the host is a member of 224.0.0.18 on an interface, as Keepalived makes it. /proc/net/igmp has lines of interfaces, and
+// listensToVRRP tells whether the host is a member of 224.0.0.18 on an interface, as Keepalived makes it. /proc/net/igmp has lines of interfaces, and
 // under each its groups in the machine's byte order.
-func (h host) joined(name string) bool {
+func (h host) listensToVRRP(name string) bool {
 	inside := false
-	for row := range strings.Lines(line(h.proc, "thread-self/net/igmp")) {
+	for row := range strings.Lines(textOf(h.proc, "thread-self/net/igmp")) {
 		fields := strings.Fields(row)
 		if len(fields) == 0 {
 			continue

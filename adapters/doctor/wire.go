@@ -42,7 +42,7 @@ func (h host) openWire(l link, filter []bpf.Instruction) (*wire, error) {
 
 func (w *wire) close() { _ = w.conn.Close() }
 
-// send sends a frame.
+// send sends a frame, unless it could not be made.
 func (w *wire) send(b []byte, err error) error {
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
 	"github.com/mdlayher/ndp"
 
 	"viplog/core/node"
@@ -32,11 +33,10 @@ const (
 	etherTypeARP  = 0x0806
 	etherTypeIPv6 = 0x86dd
 
-	etherHeader  = 14
-	etherMinimum = 60 // without the checksum; a network card would pad too, a virtual one may not
-	ipv6Header   = 40
-	icmpv6       = 58
-	ndpHopLimit  = 255 // RFC 4861 section 7.1: nothing from behind a router has it
+	etherHeader = 14
+	ipv6Header  = 40
+	icmpv6      = 58
+	ndpHopLimit = 255 // RFC 4861 section 7.1: nothing from behind a router has it
 
 	solicitation  = 135
 	advertisement = 136
@@ -54,13 +54,12 @@ func solicitedNode(a netip.Addr) netip.Addr {
 	return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 11: 0x01, 12: 0xff, 13: b[13], 14: b[14], 15: b[15]})
 }
 
-// frame puts an Ethernet header before a payload.
-func frame(from, to mac, etherType uint16, payload []byte) []byte {
-	b := make([]byte, max(etherMinimum, etherHeader+len(payload)))
-	copy(b[0:], to[:])
-	copy(b[6:], from[:])
-	binary.BigEndian.PutUint16(b[12:], etherType)
-	copy(b[etherHeader:], payload)
+// frame puts an Ethernet header before a payload, and as many zeros behind it as Ethernet wants: a network card would pad too, a virtual one may not.
+func frame(from, to mac, etherType ethernet.EtherType, payload []byte) []byte {
+	b, err := (&ethernet.Frame{Destination: to[:], Source: from[:], EtherType: etherType, Payload: payload}).MarshalBinary()
+	if err != nil {
+		panic(fmt.Sprintf("l2: %v", err)) // of VLAN tags, and there is none
+	}
 	return b
 }
 

@@ -52,7 +52,7 @@ func TestFramesAreThoseOfTheRFCs(t *testing.T) {
 		if i := strings.Index(want, "...."); i >= 0 {
 			want = want[:i] + got[i:i+4] + want[i+4:]
 		}
-		want += strings.Repeat("00", max(0, etherMinimum-len(want)/2))
+		want += strings.Repeat("00", max(0, 60-len(want)/2))
 		if got != want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, want)
 		}

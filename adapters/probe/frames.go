@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
 	"github.com/mdlayher/ndp"
 )
 
@@ -13,26 +14,13 @@ const (
 	etherTypeARP  = 0x0806
 	etherTypeIPv6 = 0x86dd
 
-	etherHeader  = 14
-	etherMinimum = 60 // without the checksum
-	ipv6Header   = 40
-	icmpv6       = 58
-	hopLimit     = 255 // RFC 4861 section 7.1
+	etherHeader = 14
+	ipv6Header  = 40
+	icmpv6      = 58
+	hopLimit    = 255 // RFC 4861 section 7.1
 
 	advertisement = 136
 )
-
-var broadcast = mac{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
-
-// frame puts an Ethernet header before a payload.
-func frame(from, to mac, etherType uint16, payload []byte) []byte {
-	b := make([]byte, max(etherMinimum, etherHeader+len(payload)))
-	copy(b, to[:])
-	copy(b[6:], from[:])
-	binary.BigEndian.PutUint16(b[12:], etherType)
-	copy(b[etherHeader:], payload)
-	return b
-}
 
 // question asks who has an address, from one that the asker has: a question from nobody would be a probe (RFC 5227), which
 // tells an owner that somebody else wants the address.
@@ -43,7 +31,10 @@ func question(from mac, source, address netip.Addr) ([]byte, error) {
 			return nil, fmt.Errorf("ask for %s from %s: %w", address, source, err)
 		}
 		payload, err := p.MarshalBinary()
-		return frame(from, broadcast, etherTypeARP, payload), err
+		if err != nil {
+			return nil, err
+		}
+		return (&ethernet.Frame{Destination: ethernet.Broadcast, Source: from[:], EtherType: etherTypeARP, Payload: payload}).MarshalBinary()
 	}
 	t := address.As16()
 	group := netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 11: 0x01, 12: 0xff, 13: t[13], 14: t[14], 15: t[15]}) // RFC 4291 section 2.7.1
@@ -60,7 +51,8 @@ func question(from mac, source, address netip.Addr) ([]byte, error) {
 	s, g := source.As16(), group.As16()
 	copy(p[8:], s[:])
 	copy(p[24:], g[:])
-	return frame(from, mac{0x33, 0x33, g[12], g[13], g[14], g[15]}, etherTypeIPv6, append(p, message...)), nil // RFC 2464 section 7
+	to := mac{0x33, 0x33, g[12], g[13], g[14], g[15]} // RFC 2464 section 7
+	return (&ethernet.Frame{Destination: to[:], Source: from[:], EtherType: etherTypeIPv6, Payload: append(p, message...)}).MarshalBinary()
 }
 
 // heard reads a frame: which MAC says that it has the address, and whether it says so to one that has asked. false: the frame does not.

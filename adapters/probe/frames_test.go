@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
 	"github.com/mdlayher/ndp"
 )
 
@@ -12,6 +13,17 @@ var (
 	asker4, owned4 = netip.MustParseAddr("10.0.0.50"), netip.MustParseAddr("10.0.0.100")
 	asker6, owned6 = netip.MustParseAddr("fd00::50"), netip.MustParseAddr("fd00::100")
 )
+
+var broadcast = mac(ethernet.Broadcast)
+
+func frameOf(t *testing.T, to mac, etherType ethernet.EtherType, payload []byte) []byte {
+	t.Helper()
+	b, err := (&ethernet.Frame{Destination: to[:], Source: macB[:], EtherType: etherType, Payload: payload}).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
 
 func arpOf(t *testing.T, operation arp.Operation, to mac, sender netip.Addr, target netip.Addr) []byte {
 	t.Helper()
@@ -23,7 +35,7 @@ func arpOf(t *testing.T, operation arp.Operation, to mac, sender netip.Addr, tar
 	if err != nil {
 		t.Fatal(err)
 	}
-	return frame(macB, to, etherTypeARP, b)
+	return frameOf(t, to, etherTypeARP, b)
 }
 
 func ndpOf(t *testing.T, a *ndp.NeighborAdvertisement, to mac) []byte {
@@ -34,7 +46,7 @@ func ndpOf(t *testing.T, a *ndp.NeighborAdvertisement, to mac) []byte {
 	}
 	p := make([]byte, ipv6Header)
 	p[0], p[5], p[6], p[7] = 6<<4, byte(len(m)), icmpv6, hopLimit
-	return frame(macB, to, etherTypeIPv6, append(p, m...))
+	return frameOf(t, to, etherTypeIPv6, append(p, m...))
 }
 
 func TestWhatFramesSay(t *testing.T) {

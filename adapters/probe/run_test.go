@@ -3,8 +3,10 @@
 package probe
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,12 +67,16 @@ func TestALossIsAnOutageOfItsLength(t *testing.T) {
 	slack := r.Spacing + r.Stall
 	for _, name := range []string{"udp", "arp"} {
 		s := r.stream(t, name)
-		if s.OutageCount != 1 || s.Late != 0 || s.Lost < int(least/slack) || s.Outages[0].Open {
+		// Answers to ARP have no numbers: one that is read so late that it counts for another request leaves its own lost, and is a duplicate.
+		if s.OutageCount < 1 || s.OutageCount > 1+s.Duplicates || s.Late != 0 || s.Lost < int(least/slack) {
 			t.Errorf("%s: %+v", name, s)
 			continue
 		}
+		o := slices.MaxFunc(s.Outages, func(a, b Outage) int { return cmp.Compare(a.Gap, b.Gap) })
+		if o.Open {
+			t.Errorf("%s: it is not over: %+v", name, s)
+		}
 		// The first lost request was sent a spacing after the beginning at most, and the first that was answered a spacing after the end.
-		o := s.Outages[0]
 		if o.Gap < least-slack || o.Gap > most+slack || s.LongestGap != o.Gap || o.End.Sub(o.Begin) != o.Gap {
 			t.Errorf("%s: severed for %v to %v, and the gap is %v", name, least, most, o.Gap)
 		}

@@ -17,9 +17,11 @@ type Keeper struct {
 	Options Options // those of Render
 	Node    Node    // nil: the network namespace that the caller is in
 
-	kept    map[string]string // what the files held when they were last right, by path
+	kept    map[string]string // what the files held when they were last right, by path; nil before the first look
 	refused map[string]string // the configuration that a program did not take, as loaded knows it
 	silent  int               // how many looks in succession found nobody who speaks VRRP
+	sawRun  bool              // the last look has found Keepalived's run folder
+	unseen  bool              // a folder of Keepalived's Pod was deleted: one may run whose process id no file shows
 }
 
 // Node is what a Keeper needs of its node besides files.
@@ -89,35 +91,34 @@ func (k *Keeper) Keep(files []File) (changes []Change, err error) {
 
 // makeFolders makes those that are missing. A Pod that runs has the deleted folder mounted until its container begins anew, and would never see what
 // is written into the next one: so its manifest goes, and comes back later in the same look, whereupon the kubelet starts the Pod anew. Until it has, the
-// old program is not to be asked to reload: what that is done by goes too. Folders that end with the machine are missing at the first look after its
+// old program is not to be asked to reload: the file that shows that it runs goes too. Folders that end with the machine are missing at the first look after its
 // start, when no Pod runs: a kubelet makes them too.
 func (k *Keeper) makeFolders(o Options) (changes []Change, err error) {
+	isFirst := k.kept == nil
 	for _, f := range []struct {
 		path    string
 		deleted bool // if it is missing
-		pods    []string
+		pods    []program
 	}{
-		{o.ConfigFolder, true, []string{nameHAProxy, nameKeepalived}},
-		{o.run(nameHAProxy, ""), k.kept != nil, []string{nameHAProxy}},
-		{o.run(nameKeepalived, ""), k.kept != nil, []string{nameKeepalived}},
+		{o.ConfigFolder, true, programs},
+		{o.run(nameHAProxy, ""), !isFirst, []program{haproxy}},
+		{o.run(nameKeepalived, ""), !isFirst, []program{keepalived}},
 	} {
-		_, missing := os.Lstat(f.path)
+		wasThere := isThere(f.path)
 		if err := os.MkdirAll(f.path, 0o700); err != nil {
 			return changes, err
 		}
-		if !f.deleted || !errors.Is(missing, os.ErrNotExist) {
+		if !f.deleted || wasThere {
 			continue
 		}
-		for _, pod := range f.pods {
-			changes, err = k.remove(changes, err, o.manifest(pod), deadEnd)
-			err = errors.Join(err, removeIfThere(o.run(pod, askedBy[pod])))
+		for _, p := range f.pods {
+			k.unseen = k.unseen || p.name == nameKeepalived && isThere(o.manifest(p.name))
+			changes, err = k.remove(changes, err, o.manifest(p.name), deadEnd)
+			err = errors.Join(err, removeIfThere(o.run(p.name, p.begun)))
 		}
 	}
 	return changes, err
 }
-
-// askedBy is the file without which a program is not asked to reload.
-var askedBy = map[string]string{nameHAProxy: fileSocket, nameKeepalived: filePID}
 
 // Guard is the part of Keep that needs no files, for when it is not known which are right: it cleans up, and takes the VIP of a Keepalived that is gone off.
 func (k *Keeper) Guard() ([]Change, error) { return k.guard(k.Options.withDefaults(), nil) }
@@ -166,10 +167,16 @@ func (k *Keeper) Remove() (changes []Change, done bool, err error) {
 const looks = 2
 
 // gone tells whether our Keepalived has ended, for one that is to end: without a socket, or with its process id taken away, which it does itself when
-// it is asked to end. So the node may have another Keepalived, for purposes of its own.
+// it is asked to end. So the node may have another Keepalived, for purposes of its own. A process id that went with its folder proves nothing.
 func (k *Keeper) gone(o Options) bool {
-	_, missing := os.Lstat(o.run(nameKeepalived, filePID))
-	return k.silent >= looks || errors.Is(missing, os.ErrNotExist)
+	return k.silent >= looks || !k.unseen && !isThere(o.run(nameKeepalived, filePID))
+}
+
+// watchRun notes when Keepalived's run folder goes. A Keepalived that has begun since then shows its process id in the next one.
+func (k *Keeper) watchRun(o Options) {
+	isHere := isThere(o.run(nameKeepalived, ""))
+	k.unseen = (k.unseen || k.sawRun && !isHere) && !isThere(o.run(nameKeepalived, filePID))
+	k.sawRun = isHere
 }
 
 // look cleans up, and sees whether somebody speaks VRRP.
@@ -185,6 +192,7 @@ func (k *Keeper) look(o Options) (changes []Change, err error) {
 			err = errors.Join(err, failed)
 		}
 	}
+	k.watchRun(o)
 	speaks, failed := k.node().SpeaksVRRP()
 	switch {
 	case failed != nil:
@@ -266,7 +274,7 @@ const (
 )
 
 func (k *Keeper) remove(changes []Change, err error, path, why string) ([]Change, error) {
-	if _, missing := os.Lstat(path); errors.Is(missing, os.ErrNotExist) {
+	if !isThere(path) {
 		return changes, err
 	}
 	if failed := os.Remove(path); failed != nil {

@@ -483,6 +483,75 @@ func TestAKeepalivedOfSomebodyElseHoldsNothingUp(t *testing.T) {
 	}
 }
 
+// TestAProcessIDThatWentWithItsFolderIsNoEnd has a Keepalived that runs on in the deleted folder while its node leaves.
+func TestAProcessIDThatWentWithItsFolderIsNoEnd(t *testing.T) {
+	for name, folderOf := range map[string]func(Options) string{
+		"its own":        func(o Options) string { return o.run(nameKeepalived, "") },
+		"that of both":   func(o Options) string { return o.RunFolder },
+		"configurations": func(o Options) string { return o.ConfigFolder },
+	} {
+		for when, deleted := range map[string]func(b *bench, remove func() bool){
+			"before": func(b *bench, remove func() bool) { // and a look finds it, and makes another one
+				b.delete(folderOf(b.o))
+				b.keep()
+				remove()
+			},
+			"meanwhile": func(b *bench, remove func() bool) {
+				remove()
+				b.delete(folderOf(b.o))
+			},
+		} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				b := newBench(t)
+				b.node.held = []netip.Addr{b.plan.VIP}
+				b.keep()
+				b.started()
+				remove := func() (done bool) {
+					_, done, err := b.keeper.Remove()
+					if err != nil {
+						t.Fatal(err)
+					}
+					return done
+				}
+				deleted(b, remove)
+				for range 3 {
+					if remove() || len(b.node.held) == 0 || !isThere(b.o.manifest(nameHAProxy)) {
+						t.Fatalf("ended while Keepalived runs; held: %v", b.node.held)
+					}
+				}
+				b.node.speaks = false
+				remove()
+				if !remove() {
+					t.Error("not ended although nobody speaks VRRP")
+				}
+			})
+		}
+	}
+}
+
+func (b *bench) delete(folder string) {
+	b.t.Helper()
+	if err := os.RemoveAll(folder); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// TestAKeepalivedThatNeverBeganIsNotWaitedFor has one of somebody else, which speaks VRRP all the time.
+func TestAKeepalivedThatNeverBeganIsNotWaitedFor(t *testing.T) {
+	b := newBench(t)
+	b.keep()
+	done := false
+	for range 2 {
+		var err error
+		if _, done, err = b.keeper.Remove(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !done {
+		t.Error("it is waited for")
+	}
+}
+
 func TestWhoLeavesThePlanKeepsNothing(t *testing.T) {
 	b := newBench(t)
 	b.node.held = []netip.Addr{b.plan.VIP}

@@ -16,31 +16,31 @@ const reloadPatience = 3 * time.Second
 
 // reloadHAProxy asks the master, and waits until it has counted the reload. Its answer says nothing: 2.6 closes the connection without a word, also when a
 // reload that is under way swallows the command.
-func reloadHAProxy(o Options) (answer, error) {
+func reloadHAProxy(o Options) (runs bool, err error) {
 	before, err := stateOfMaster(o)
 	for _, away := range []error{os.ErrNotExist, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, away) {
-			return absent, nil // the last two: it starts, and its socket is there before it reads
+			return false, nil // the last two: it starts, and its socket is there before it reads
 		}
 	}
 	if err != nil {
-		return absent, err
+		return false, err
 	}
 	end := time.Now().Add(reloadPatience)
 	if _, err := askMaster(o, "reload"); err != nil && !errors.Is(err, syscall.ECONNRESET) {
-		return absent, err
+		return false, err
 	}
 	for ; time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		after, err := stateOfMaster(o)
 		switch {
 		case err != nil || after.reloads <= before.reloads: // it has no socket in between
 		case after.failed > before.failed:
-			return absent, fmt.Errorf("%w: HAProxy goes on with the one that it has", ErrRefused)
+			return false, fmt.Errorf("%w: HAProxy goes on with the one that it has", ErrRefused)
 		default:
-			return reloads, nil
+			return true, nil
 		}
 	}
-	return absent, fmt.Errorf("HAProxy has not reloaded within %v", reloadPatience)
+	return false, fmt.Errorf("HAProxy has not reloaded within %v", reloadPatience)
 }
 
 // masterState is how often a master has reloaded, and how often in vain since it last did.

@@ -31,7 +31,7 @@ const maxSocketName = 90
 func refuseNames(p frontend.Plan, l Local, o Options) error {
 	var errs []error
 	if wrong := validation.IsDNS1123Subdomain(p.Cluster); len(wrong) > 0 {
-		errs = append(errs, fmt.Errorf("%w: cluster %q: %s", ErrName, p.Cluster, wrong[0]))
+		errs = append(errs, fmt.Errorf("%w: cluster %q; %s", ErrName, p.Cluster, wrong[0]))
 	}
 	if !interfaceName.MatchString(l.Interface) || l.Interface == "lo" {
 		errs = append(errs, fmt.Errorf("%w: %q; one that other nodes are on is right, like eth0 or bond0.100", ErrInterface, l.Interface))
@@ -60,11 +60,7 @@ func refuseNames(p frontend.Plan, l Local, o Options) error {
 // refuseAddresses wants each to be of the VIP's family, for Keepalived mixes none, and plain: a zone is text that anyone chooses, and an address
 // that needs one is none.
 func refuseAddresses(p frontend.Plan, l Local) error {
-	all := []netip.Addr{l.Address, p.VIP}
-	for _, m := range p.Members {
-		all = append(all, m.Address)
-	}
-	for _, a := range append(all, p.Backends...) {
+	for _, a := range slices.Concat([]netip.Addr{l.Address, p.VIP}, addressesOf(p.Members), p.Backends) {
 		if a.Zone() != "" || a.Is4In6() || !a.IsGlobalUnicast() || a.Is4() != p.VIP.Is4() {
 			return fmt.Errorf("%w: %q; one of a host, of the family of the VIP %s, is right", ErrAddress, a, p.VIP)
 		}
@@ -75,26 +71,26 @@ func refuseAddresses(p frontend.Plan, l Local) error {
 func refuseMembers(p frontend.Plan, l Local) error {
 	var errs []error
 	if _, found := p.Member(l.Address); !found {
-		errs = append(errs, fmt.Errorf("%w: %s", ErrNotMember, l.Address))
+		errs = append(errs, fmt.Errorf("%w: %s; its members are %v", ErrNotMember, l.Address, addressesOf(p.Members)))
 	}
 	if len(p.Members) > 1 && len(p.Peers(l.Address)) == 0 {
-		errs = append(errs, fmt.Errorf("%w: of %d members none is another node", ErrPeers, len(p.Members)))
+		errs = append(errs, fmt.Errorf("%w: of %d members none is another node; each of them once is right", ErrPeers, len(p.Members)))
 	}
 	subnet := netip.PrefixFrom(l.Address, l.PrefixBits)
 	for i, m := range p.Members {
 		for _, other := range p.Members[:i] {
 			if m.Address == other.Address {
-				errs = append(errs, fmt.Errorf("%w: %s is a member twice", ErrPeers, m.Address))
+				errs = append(errs, fmt.Errorf("%w: %s is a member twice; once is right", ErrPeers, m.Address))
 			}
 			if m.Priority == other.Priority {
-				errs = append(errs, fmt.Errorf("%w: %s and %s both have %d", ErrPriority, other.Address, m.Address, m.Priority))
+				errs = append(errs, fmt.Errorf("%w: %s and %s both have %d; each needs its own", ErrPriority, other.Address, m.Address, m.Priority))
 			}
 		}
 		if m.Priority < 1 || m.Priority > 254 {
 			errs = append(errs, fmt.Errorf("%w: %d of %s; 1 to 254 is right", ErrPriority, m.Priority, m.Address))
 		}
 		if !subnet.Contains(m.Address) {
-			errs = append(errs, fmt.Errorf("%w: member %s is not in %s of %s, and advertisements are not routed", ErrSubnet, m.Address, subnet.Masked(), l.Interface))
+			errs = append(errs, fmt.Errorf("%w: member %s is not in %s of %s, and advertisements are not routed; members of one subnet are right", ErrSubnet, m.Address, subnet.Masked(), l.Interface))
 		}
 	}
 	if p.RouterID == 0 { // its type holds the other end, 255
@@ -106,6 +102,13 @@ func refuseMembers(p frontend.Plan, l Local) error {
 	return errors.Join(errs...)
 }
 
+func addressesOf(members []frontend.Member) (all []netip.Addr) {
+	for _, m := range members {
+		all = append(all, m.Address)
+	}
+	return all
+}
+
 // maxGARPRepeat bounds a burst to what a segment does not feel.
 const maxGARPRepeat = 1000
 
@@ -113,15 +116,15 @@ func refuseVIP(p frontend.Plan, l Local) error {
 	var errs []error
 	subnet := netip.PrefixFrom(l.Address, l.PrefixBits).Masked()
 	if !subnet.Contains(p.VIP) {
-		errs = append(errs, fmt.Errorf("%w: VIP %s is not in %s of %s", ErrSubnet, p.VIP, subnet, l.Interface))
+		errs = append(errs, fmt.Errorf("%w: VIP %s is not in %s of %s; an address of the nodes' own subnet is right", ErrSubnet, p.VIP, subnet, l.Interface))
 	} else if p.VIP.Is4() && subnet.Bits() < 31 && (p.VIP == subnet.Addr() || p.VIP == broadcast(subnet)) {
-		errs = append(errs, fmt.Errorf("%w: %s is the network or the broadcast address of %s", ErrVIP, p.VIP, subnet))
+		errs = append(errs, fmt.Errorf("%w: %s is the network or the broadcast address of %s; another one of it is right", ErrVIP, p.VIP, subnet))
 	}
 	if _, found := p.Member(p.VIP); found || p.VIP == l.Address {
-		errs = append(errs, fmt.Errorf("%w: %s is a node's own address", ErrVIP, p.VIP))
+		errs = append(errs, fmt.Errorf("%w: %s is a node's own address; one that no host has is right", ErrVIP, p.VIP))
 	}
 	if slices.Contains(p.Backends, p.VIP) {
-		errs = append(errs, fmt.Errorf("%w: %s is a back end too: requests would go round", ErrVIP, p.VIP))
+		errs = append(errs, fmt.Errorf("%w: %s is a back end too, and requests would go round; one that no host has is right", ErrVIP, p.VIP))
 	}
 	return errors.Join(errs...)
 }
@@ -137,20 +140,20 @@ func broadcast(subnet netip.Prefix) netip.Addr {
 func refusePorts(p frontend.Plan, l Local, o Options) error {
 	var errs []error
 	if p.Port == 0 {
-		errs = append(errs, fmt.Errorf("%w: the VIP's is 0", ErrPort))
+		errs = append(errs, fmt.Errorf("%w: the VIP's is 0; 1 to 65535 is right", ErrPort))
 	}
 	if p.Port == frontend.BackendPort && slices.Contains(p.Backends, l.Address) {
-		errs = append(errs, fmt.Errorf("%w: HAProxy and the API server of %s would both listen on %d", ErrPort, l.Address, p.Port))
+		errs = append(errs, fmt.Errorf("%w: HAProxy and the API server of %s would both listen on %d; another one for the VIP is right", ErrPort, l.Address, p.Port))
 	}
 	if o.MonitorPort == p.Port || o.MonitorPort == frontend.BackendPort {
-		errs = append(errs, fmt.Errorf("%w: %d is for HAProxy's health and for requests", ErrPort, o.MonitorPort))
+		errs = append(errs, fmt.Errorf("%w: %d is for HAProxy's health and for requests; another one for its health is right", ErrPort, o.MonitorPort))
 	}
 	if len(p.Backends) == 0 {
-		errs = append(errs, ErrNoBackend)
+		errs = append(errs, fmt.Errorf("%w; the control-plane nodes are right", ErrNoBackend))
 	}
 	for i, b := range p.Backends {
 		if slices.Contains(p.Backends[:i], b) {
-			errs = append(errs, fmt.Errorf("%w: %s twice", ErrBackendTwice, b))
+			errs = append(errs, fmt.Errorf("%w: %s; once is right", ErrBackendTwice, b))
 		}
 	}
 	return errors.Join(errs...)
@@ -159,7 +162,7 @@ func refusePorts(p frontend.Plan, l Local, o Options) error {
 // What Render refuses.
 var (
 	ErrNotMember    = errors.New("staticpod: the node is no member of the plan")
-	ErrPeers        = errors.New("staticpod: no list of peers")
+	ErrPeers        = errors.New("staticpod: wrong list of peers")
 	ErrPriority     = errors.New("staticpod: wrong priority")
 	ErrRouterID     = errors.New("staticpod: wrong router id")
 	ErrGARPRepeat   = errors.New("staticpod: wrong number of gratuitous ARP frames")

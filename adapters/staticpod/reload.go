@@ -12,21 +12,16 @@ import (
 // program reads a configuration.
 type program struct {
 	name, config string
-	begun        string                        // of its run folder: made when it starts, within readsWithin of reading its configuration
-	ask          func(Options) (answer, error) // to read it again
+	// begun is a file of its run folder, made when it starts, within readsWithin of reading its configuration. Without it the program is not asked.
+	begun string
+	// ask has it read its configuration again. false: it does not run, and is asked again by the next look, for it may have begun with the old one.
+	ask func(Options) (runs bool, err error)
 }
 
-var programs = []program{
-	{nameHAProxy, fileHAProxy, fileSocket, reloadHAProxy},
-	{nameKeepalived, fileKeepalived, filePID, reloadKeepalived},
-}
-
-// answer is what comes of asking a program to reload.
-type answer int
-
-const (
-	absent answer = iota // it does not run: it is asked again by the next look, for it may have begun with the old configuration
-	reloads
+var (
+	haproxy    = program{nameHAProxy, fileHAProxy, fileSocket, reloadHAProxy}
+	keepalived = program{nameKeepalived, fileKeepalived, filePID, reloadKeepalived}
+	programs   = []program{haproxy, keepalived}
 )
 
 // reload has programs read what they have not read yet. Which configuration a program has loaded is in a file, so that a crash between
@@ -59,14 +54,14 @@ func (k *Keeper) reloadOne(o Options, p program, sum string) (asked bool, err er
 	if k.refused[p.name] == sum {
 		return false, ErrRefused // once is enough: HAProxy counts reloads that fail when it ends workers that have seen too many
 	}
-	a, err := p.ask(o)
+	runs, err := p.ask(o)
 	if errors.Is(err, ErrRefused) {
 		k.refused[p.name] = sum
 	}
-	if a == absent || err != nil {
+	if err != nil || !runs {
 		return false, err
 	}
-	return a == reloads, Write(loaded)
+	return true, Write(loaded)
 }
 
 // readsWithin bounds the time between the start of a program, by its file, and when it has read its configuration.
@@ -87,12 +82,12 @@ func (p program) beginsWith(o Options) (bool, error) {
 }
 
 // reloadKeepalived names a time: its file knows whole seconds, and of one that is past Keepalived would take no notice.
-func reloadKeepalived(o Options) (answer, error) {
-	if _, err := os.Stat(o.run(nameKeepalived, filePID)); errors.Is(err, os.ErrNotExist) {
-		return absent, nil
+func reloadKeepalived(o Options) (runs bool, err error) {
+	if !isThere(o.run(nameKeepalived, filePID)) {
+		return false, nil
 	}
 	at := time.Now().UTC().Truncate(time.Second).Add(2 * time.Second)
-	return reloads, Write(File{o.run(nameKeepalived, fileReload), []byte(at.Format("2006-01-02 15:04:05Z") + "\n"), modeFile})
+	return true, Write(File{o.run(nameKeepalived, fileReload), []byte(at.Format("2006-01-02 15:04:05Z") + "\n"), modeFile})
 }
 
 // ErrRefused says that a program does not take a configuration, and goes on with the old one.

@@ -77,6 +77,12 @@ func Write(f File) error {
 	return errors.Join(err, removeIfThere(unnamed))
 }
 
+// isThere is also true of what cannot be looked at.
+func isThere(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, os.ErrNotExist)
+}
+
 func removeIfThere(path string) error {
 	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
 		return err

@@ -73,7 +73,7 @@ func TestDoctorOfAHost(t *testing.T) {
 	}
 	for id, about := range map[string]string{
 		"ports/vip": "443/tcp", "ports/api-server": "6444/tcp", "ports/monitor": "11010/tcp", "ports/heartbeat": "7947/udp", "ports/nats": "4222/tcp",
-		"ports/nats-routes": "6222/tcp", "ports/http": "7480/tcp", "interface/address": "eth0", "interface/subnet": "eth0", "nic/link": "eth0",
+		"ports/nats-routes": "6222/tcp", "interface/address": "eth0", "interface/subnet": "eth0", "nic/link": "eth0",
 		"gateway/answers": "10.0.0.254", "gateway/follows": "10.0.0.254", "sysctls/interface": "eth0",
 	} {
 		if f := found[id]; f.Severity != doctor.OK || f.About != about {
@@ -145,7 +145,7 @@ func TestDoctorKnowsAHostByItsIdentity(t *testing.T) {
 	for _, p := range facts.Ports {
 		ports = append(ports, p.ID+" "+p.At.String())
 	}
-	if got := strings.Join(ports, ", "); got != "heartbeat 10.0.0.2:7947, nats 10.0.0.2:4222, nats-routes 10.0.0.2:6222, http 0.0.0.0:7480" {
+	if got := strings.Join(ports, ", "); got != "heartbeat 10.0.0.2:7947, nats 10.0.0.2:4222, nats-routes 10.0.0.2:6222" {
 		t.Error(got)
 	}
 	flags.identity = filepath.Join(folder, "operators", "alice")
@@ -173,7 +173,7 @@ func TestDoctorTakesWhatTheFileSays(t *testing.T) {
 	for _, p := range facts.Ports {
 		ports = append(ports, p.ID)
 	}
-	if got := strings.Join(ports, " "); got != "vip monitor heartbeat http" { // no controller, and no API server
+	if got := strings.Join(ports, " "); got != "vip monitor heartbeat" { // no controller, and no API server
 		t.Error(got)
 	}
 	names := flags.nodeNames()

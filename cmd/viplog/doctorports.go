@@ -11,9 +11,6 @@ import (
 	"viplog/core/frontend"
 )
 
-// httpPort is where viplog tells of its metrics.
-const httpPort = 7480
-
 // Names of processes, of which /proc/PID/comm has 15 bytes.
 const (
 	processViplog    = "viplog"
@@ -50,9 +47,7 @@ func (f doctorFlags) ports(facts doctor.Facts, file *clusterfile.File, who *iden
 				Do: "end that process, or choose another port: viplog init --routes-port",
 			})
 	}
-	return append(ports, doctor.Port{
-		ID: "http", Network: "tcp", At: netip.AddrPortFrom(any4, httpPort), Holder: processViplog, For: "viplog's metrics", Do: "end that process",
-	})
+	return ports
 }
 
 // isControlPlane tells whether a host is a control-plane node: there the log has its servers by default.

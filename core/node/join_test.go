@@ -129,3 +129,57 @@ func TestANodeJoinsWhenTheNewestDigestIsKnown(t *testing.T) {
 		}
 	}
 }
+
+// TestANodeThatTheClusterFileDropsHandsOverEndsAndWaits goes from the fact that drops a node to the one that declares it again.
+func TestANodeThatTheClusterFileDropsHandsOverEndsAndWaits(t *testing.T) {
+	m, now := leased(t)
+	me, _ := m.Incarnation()
+	declare := func(nodes ...event.DeclaredNode) Ready {
+		cluster := eventtest.Churn{LogID: testLog}.Start()[0].(event.ClusterConfigured)
+		cluster.Nodes = nodes
+		record, err := event.Encode(cluster)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Step(now, Folded{Entries: []log.Entry{{Fact: log.Fact{Record: record}, Sequence: m.Ledger().Sequence() + 1}}})
+	}
+	var nodes []event.DeclaredNode
+	for i := range 3 {
+		nodes = append(nodes, event.DeclaredNode{Address: eventtest.NodeAddress(i), Role: event.RoleLoadBalancer})
+	}
+
+	ready := declare(nodes[1:]...)
+	if _, runs := m.Incarnation(); !runs || m.vips.Len() != 1 || ready.Until <= now {
+		t.Fatalf("before its successor knows, it runs: %t, and answers for %d addresses until %v", runs, m.vips.Len(), ready.Until)
+	}
+	if len(ready.Propose) > 0 {
+		t.Errorf("of an incarnation that the cluster file has ended the log is told %v", ready.Propose)
+	}
+
+	declare(nodes...) // which is for the next incarnation
+	for range 4 {     // the others say that they have read it
+		now = now.Add(lease.Default.Heartbeat / 2)
+		ready = m.Step(now, Woken{})
+		for _, r := range ready.Renewals {
+			ready = m.Step(now, Answered{grant(me, r, m.Ledger().Sequence())})
+		}
+	}
+	if _, runs := m.Incarnation(); runs || m.vips.Len() > 0 || ready.Until != 0 {
+		t.Errorf("after its successor knows, it runs: %t, and answers for %d addresses until %v", runs, m.vips.Len(), ready.Until)
+	}
+	if len(ready.Resigns) != 1 || ready.Resigns[0].Who != me {
+		t.Errorf("voters are told of the end of %v, not of %v", ready.Resigns, me)
+	}
+
+	now = now.Add(2 * maxBackOff)
+	for _, test := range []struct {
+		nodes  []event.DeclaredNode
+		greets bool
+	}{{nodes[1:], false}, {nodes, true}} {
+		greetings := declare(test.nodes...).Renewals
+		greetings = append(greetings, m.Step(now, HeadRead{Last: m.Ledger().Sequence()}).Renewals...)
+		if greets := len(greetings) > 0; greets != test.greets {
+			t.Errorf("of %d declared nodes, it wants to join: %t", len(test.nodes), greets)
+		}
+	}
+}

@@ -67,6 +67,10 @@ var mutations = []mutation{
 	{"a join puts the older incarnation out", nodesFile, "\t\tf.linger(n)\n", ""},
 	{"the same join again is another incarnation", nodesFile, "case n.status == nodeJoined && n.startID == e.StartID:", "case n.status == nodeJoined && n.startID == e.StartID && n.startID == \"\":"},
 	{"a node that is out goes on", machineFile, "if m.phase == running && m.membership.IsOut(m.me) {", "if false {"},
+	{"a node joins that the cluster file does not have", joinFile, "if !m.ledger.IsDeclared(m.identity.Address) {", "if false {"},
+	{"a node that the cluster file has dropped goes on", joinFile, "return m.phase == running && !m.leaving && (!runs || who != m.me)", "return m.phase == running && !m.leaving && runs && who != m.me"},
+	{"a node that the cluster file has dropped hands nothing over", announceFile, "if m.isDismissed() && m.vips.Len() == 0 {", "if m.isDismissed() {"},
+	{"the log is told more of an incarnation that the cluster file has ended", joinFile, "case m.phase != running || m.isDismissed():", "case m.phase != running:"},
 	{"a copy of a host speaks for the original", machineFile, "if disk.Boot != identity.Boot {", "if false {"},
 	// Who may announce.
 	{"a standby announces beside its owner", announceFile, "return version, !slices.ContainsFunc(list[:at], func(who lease.Incarnation) bool { return !m.isOut(who) })", "return version, true"},
