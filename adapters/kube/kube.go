@@ -42,7 +42,7 @@ import (
 )
 
 // Source is the name of this source in facts.
-const Source = "kubernetes"
+const Source = event.SourceKubernetes
 
 // Config says what a Kube works with.
 type Config struct {
@@ -192,7 +192,7 @@ func (k *Kube) Run(ctx context.Context, l Ledger) error {
 		if err := k.elect(ctx); err != nil {
 			return err
 		}
-		pause(ctx, retryPeriod) // others have their turn
+		pause(ctx, 3*retryPeriod) // others, who try each one to 2.2 of it, have their turn
 	}
 	return nil
 }

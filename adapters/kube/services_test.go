@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"viplog/core/control"
@@ -81,6 +82,73 @@ func TestAServiceThatACacheDoesNotShowIsNotGone(t *testing.T) {
 	w.wait("the Service is gone", func() bool { return len(w.ledger().ServicesOf(Source)) == 0 })
 	if a := had; a == "" {
 		t.Error("it never had an address")
+	}
+}
+
+// A write is for the object that was seen: another one of its name does not get its status, and others' conditions stay.
+func TestAWriteIsForTheObjectThatWasSeen(t *testing.T) {
+	w := newWorld(t)
+	c := w.start("one", func(c *Config) { c.Namespace = "none" }) // without a Lease, which has no namespace: it writes nothing by itself
+	old := w.create("web")
+	w.delete("web")
+	now := w.create("web")
+	now.Status.Conditions = []metav1.Condition{{Type: "example.com/Other", Status: "True", Reason: "Other", LastTransitionTime: metav1.Now()}}
+	if _, err := w.client.CoreV1().Services("shop").UpdateStatus(t.Context(), now, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	want := control.Status{
+		Ingress:    []control.Ingress{{IP: "10.0.64.1", Mode: "VIP"}},
+		Conditions: []control.Condition{{Type: control.ConditionAssigned, Status: "True", Reason: "Assigned", Message: "by a test", Since: 1}},
+	}
+	if _, err := c.patchStatus(t.Context(), old, control.Status{}, want, false); !isAnother(err) {
+		t.Errorf("the status of an object that is gone was written: %v", err)
+	}
+	if a := address(w.get("web")); a != "" {
+		t.Errorf("another of its name has its address %s", a)
+	}
+	left, err := c.patchStatus(t.Context(), now, control.Status{}, want, false)
+	if err != nil || address(left) != "10.0.64.1" || len(left.Status.Conditions) != 2 {
+		t.Fatalf("%v, %v", left, err)
+	}
+	if shown := observedService(left).Status; !shown.Equal(want) {
+		t.Errorf("written was %v, and shown is %v", want, shown)
+	}
+	// What has been seen is older than what is there: what is to be cleared is looked at again first.
+	if _, err := c.patchStatus(t.Context(), now, want, control.Status{}, true); !apierrors.IsConflict(err) {
+		t.Errorf("a status was cleared that nobody had seen: %v", err)
+	}
+	left, err = c.patchStatus(t.Context(), left, want, control.Status{}, true)
+	if err != nil || address(left) != "" || len(left.Status.Conditions) != 1 || left.Status.Conditions[0].Type != "example.com/Other" {
+		t.Errorf("after it was cleared: %v, %v", left, err)
+	}
+}
+
+// What a write has left counts until the cache shows it: a cache that is behind makes no second write.
+func TestACacheThatIsBehindMakesNoSecondWrite(t *testing.T) {
+	w := newWorld(t)
+	c := w.start("one", func(c *Config) { c.Namespace = "none" }) // it writes nothing by itself
+	w.wait("it has read all", c.Synced)
+	old := w.create("web")
+	key := ledger.ServiceKey{Namespace: "shop", Name: "web"}
+	w.wait("the Service is seen", func() bool { return c.caches.service(key) != nil })
+	if err := c.bringBatch(t.Context(), &batch{whole: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.wait("the ledger is looked at", func() bool { return c.view.Load().state.Sequence() == w.ledger().Sequence() })
+	if err := c.writeOne(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	w.wait("the cache shows the write", func() bool { return address(c.caches.service(key)) != "" })
+	for range 3 {
+		if err := c.caches.services.GetStore().Update(old); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.writeOne(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := c.counts.of("PATCH services/status"); n != 1 {
+		t.Errorf("%d status writes", n)
 	}
 }
 

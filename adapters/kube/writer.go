@@ -3,7 +3,9 @@ package kube
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -195,7 +197,7 @@ func (k *Kube) write(ctx context.Context) {
 		case err == nil, apierrors.IsNotFound(err):
 		case isOver(ctx, err):
 			return
-		case apierrors.IsInvalid(err):
+		case apierrors.IsInvalid(err) && !isAnother(err):
 			k.logger.Error("the API server does not take a status", "service", key, "error", err)
 		default:
 			away := k.noteAway(err)
@@ -206,6 +208,16 @@ func (k *Kube) write(ctx context.Context) {
 		}
 		k.writer.done(key, epoch)
 	}
+}
+
+// isAnother tells whether a write was refused because the object of that name is another one than was seen: the cache will show it. The
+// API server calls that an invalid change of the uid.
+func isAnother(err error) bool {
+	var refused apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &refused) || refused.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(refused.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
 
 // waitForServer waits while no API server answers; false when the context has ended.
