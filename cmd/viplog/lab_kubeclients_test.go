@@ -17,32 +17,14 @@ import (
 	"viplog/fixtures/lab/kubecluster"
 )
 
-// announcedBy is the node that a Service's status names, in its condition of that type; "" for none.
+// announcedBy is the node that a Service's status names; "" for none.
 func announcedBy(t *testing.T, c *kubecluster.Cluster, name string) string {
 	t.Helper()
-	s, err := c.Kube.CoreV1().Services(kubecluster.Namespace).Get(t.Context(), name, metav1.GetOptions{})
+	node, err := c.AnnouncedBy(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, condition := range s.Status.Conditions {
-		if condition.Type != "viplog/Announced" || condition.Status != metav1.ConditionTrue {
-			continue
-		}
-		if _, after, is := strings.Cut(condition.Message, " by "); is {
-			return strings.Fields(after)[0]
-		}
-	}
-	return ""
-}
-
-// holdsWithin tries until something is so.
-func holdsWithin(t *testing.T, patience time.Duration, what string, so func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !so(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not so after %s: %s", patience, what)
-		}
-	}
+	return node
 }
 
 // askOnce asks with a second's patience.
@@ -55,7 +37,7 @@ func askOnce(t *testing.T, from *lab.Host, at netip.Addr, port uint16) (kubeclus
 // servedFor waits for an answer.
 func servedFor(t *testing.T, from *lab.Host, at netip.Addr, port uint16) (seen kubecluster.Seen) {
 	t.Helper()
-	holdsWithin(t, 20*time.Second, at.String()+" answers "+from.Name, func() bool {
+	within(t, 20*time.Second, at.String()+" answers "+from.Name, func() bool {
 		var err error
 		seen, err = askOnce(t, from, at, port)
 		return err == nil
@@ -85,9 +67,9 @@ func TestWhatPodsSeeOfClients(t *testing.T) {
 	vip = c.MustShow("local")
 	for _, on := range []*kubecluster.Pod{c.Pods[1], c.Pods[2]} {
 		c.SetEndpoints(created, on)
-		holdsWithin(t, 20*time.Second, on.Node.Name+" announces it, where its endpoint is", func() bool { return announcedBy(t, c, "local") == on.Node.Name })
+		within(t, 20*time.Second, on.Node.Name+" announces it, where its endpoint is", func() bool { return announcedBy(t, c, "local") == on.Node.Name })
 		for from, at := range clients {
-			holdsWithin(t, 20*time.Second, "the Pod answers "+from.Name+" that is an endpoint now", func() bool {
+			within(t, 20*time.Second, "the Pod answers "+from.Name+" that is an endpoint now", func() bool {
 				seen, err := askOnce(t, from, vip, kubecluster.HTTPPort)
 				return err == nil && seen.Pod == on.Host.Name
 			})
@@ -101,7 +83,7 @@ func TestWhatPodsSeeOfClients(t *testing.T) {
 	}
 
 	c.SetEndpoints(created)
-	holdsWithin(t, 20*time.Second, "nobody announces it without an endpoint", func() bool { return announcedBy(t, c, "local") == "" })
+	within(t, 20*time.Second, "nobody announces it without an endpoint", func() bool { return announcedBy(t, c, "local") == "" })
 	service, err := c.Kube.CoreV1().Services(kubecluster.Namespace).Get(t.Context(), "local", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +132,7 @@ func TestANodeDiesWhileTheAPIServerIsAway(t *testing.T) {
 
 	c.API.Start()
 	c.API.WaitReady()
-	holdsWithin(t, time.Minute, "the status names "+now.Name, func() bool { return announcedBy(t, c, "web") == now.Name })
+	within(t, time.Minute, "the status names "+now.Name, func() bool { return announcedBy(t, c, "web") == now.Name })
 	if got := c.MustShow("web"); got != vip {
 		t.Errorf("the Service has another address, %s", got)
 	}
