@@ -17,6 +17,7 @@ import (
 	"viplog/core/control"
 	"viplog/core/event"
 	"viplog/core/ledger"
+	"viplog/fixtures/lab"
 	"viplog/fixtures/lab/kubeclient"
 )
 
@@ -212,6 +213,30 @@ func TestTheIngressServiceGetsTheIngressVIPUnasked(t *testing.T) {
 		v, err := w.client.CoreV1().Services("gke-system").Get(t.Context(), "istio-ingress", metav1.GetOptions{})
 		return err == nil && address(v) == "10.0.200.1"
 	})
+}
+
+func TestAServiceHasAnAddressOfEachFamilyThatItAsksFor(t *testing.T) {
+	w := newWorldOf(t, lab.KubeAPIOptions{ClusterIPs: lab.DefaultClusterIPs + ",fd00:96::/108"})
+	w.start("one")
+	policy := func(p corev1.IPFamilyPolicy, families ...corev1.IPFamily) func(*corev1.Service) {
+		return func(v *corev1.Service) { v.Spec.IPFamilyPolicy, v.Spec.IPFamilies = &p, families }
+	}
+	w.create("both", policy(corev1.IPFamilyPolicyRequireDualStack))
+	w.create("six", policy(corev1.IPFamilyPolicySingleStack, corev1.IPv6Protocol))
+	w.create("four")
+	for name, want := range map[string]string{"both": "[10.0.64.1 fd00::1:1]", "six": "[fd00::1:2]", "four": "[10.0.64.2]"} {
+		w.waitCondition(name, control.ConditionAnnounced, "True", " by ")
+		var got []string
+		for _, in := range w.get(name).Status.LoadBalancer.Ingress {
+			got = append(got, in.IP)
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, want %s", name, got, want)
+		}
+	}
+	// A Service that comes to want both keeps what it has.
+	w.update("four", policy(corev1.IPFamilyPolicyPreferDualStack))
+	w.waitCondition("four", control.ConditionAssigned, "True", "10.0.64.2 and fd00::1:3 of pool a")
 }
 
 func TestALocalServiceFollowsItsEndpoints(t *testing.T) {

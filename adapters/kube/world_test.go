@@ -49,13 +49,18 @@ type world struct {
 	log    log.Log
 }
 
-// newWorld starts the API server with a namespace shop, and a log with a cluster of three load-balancer nodes and 1,022 addresses.
+// newWorld starts the API server with a namespace shop, and a log with a cluster of three load-balancer nodes and many addresses of both families.
 func newWorld(t testing.TB) *world {
+	t.Helper()
+	return newWorldOf(t, lab.KubeAPIOptions{})
+}
+
+func newWorldOf(t testing.TB, o lab.KubeAPIOptions) *world {
 	t.Helper()
 	l := lab.New(t)
 	host := l.Host("api")
 	l.Switch("switch").Attach(host, "eth0", "10.0.0.1/16")
-	w := &world{t: t, host: host, api: host.KubeAPI(apiAt, lab.KubeAPIOptions{}), log: logtest.NewMemory(nil)}
+	w := &world{t: t, host: host, api: host.KubeAPI(apiAt, o), log: logtest.NewMemory(nil)}
 	w.api.WaitReady()
 	w.client = kubeclient.New(t, w.api, host)
 	kubeclient.CreateNamespace(t, w.client, "shop")
@@ -71,12 +76,12 @@ func clusterFacts() []event.Event {
 	settings := event.DefaultSettings()
 	none := int64(0)
 	settings.Pools = []event.PoolSettings{{Name: "a", CooldownSeconds: &none}}
-	facts := []event.Event{settings, event.PoolAdded{Pool: event.Pool{Name: "a", Addresses: []string{"10.0.64.1-10.0.72.254", "10.0.200.1/32"}}}}
+	facts := []event.Event{settings, event.PoolAdded{Pool: event.Pool{Name: "a", Addresses: []string{"10.0.64.1-10.0.72.254", "10.0.200.1/32", "fd00::1:1-fd00::1:ff"}}}}
 	for i, a := range lbNodes {
 		cluster.Nodes = append(cluster.Nodes, event.DeclaredNode{Address: a, Role: event.RoleLoadBalancer})
 		facts = append(facts, event.NodeJoined{
 			Address: a, Name: fmt.Sprintf("lb-%d", i+1), StartID: "start", MachineID: fmt.Sprint("machine-", i), Rules: 1,
-			Interfaces: []event.Interface{{Name: "eth0", MAC: fmt.Sprintf("02:00:00:00:00:%02x", i+1), Up: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}}},
+			Interfaces: []event.Interface{{Name: "eth0", MAC: fmt.Sprintf("02:00:00:00:00:%02x", i+1), Up: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("fd00::/64")}}},
 		})
 	}
 	return append([]event.Event{cluster}, facts...)
