@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/kubernetes"
@@ -72,7 +74,7 @@ func (s *hostSources) newKube() (*kube.Kube, error) {
 	if o == nil {
 		return nil, nil
 	}
-	klog.SetSlogLogger(s.logger) // client-go's words are the process's
+	klog.SetSlogLogger(slog.New(newWithoutRepeats(s.logger.Handler(), time.Now))) // client-go's words are the process's
 	config, err := kube.Connect(o.kubeconfig)
 	if err != nil {
 		return nil, err
