@@ -26,8 +26,9 @@ func synced(end, now time.Duration) health {
 
 var errAway = errors.New("connection refused")
 
-// proxy is kube-proxy as its runner would have it: a change waits for a second after the end of the sync before.
+// proxy is kube-proxy as its runner would have it: a change waits for its minSyncPeriod after the end of the sync before.
 type proxy struct {
+	minSync time.Duration
 	changes []time.Duration // when it knew of each, in order
 	takes   func() time.Duration
 	begins  []time.Duration
@@ -39,7 +40,7 @@ func (p *proxy) run(until time.Duration) {
 	ended, next := -time.Minute, 0
 	p.begins, p.ends = []time.Duration{ended}, []time.Duration{ended}
 	for next < len(p.changes) {
-		begin := max(p.changes[next], ended+minSync)
+		begin := max(p.changes[next], ended+p.minSync)
 		if begin > until {
 			return
 		}
@@ -79,8 +80,11 @@ func TestNothingIsSaidToBeServedBeforeKubeProxyServesIt(t *testing.T) {
 		const horizon = 20 * time.Second
 		type status struct{ said, known time.Duration }
 		var statuses []status
-		kube := proxy{takes: func() time.Duration { return draw("sync", syncTakes) }}
-		for now := draw("idle", 8*time.Second); now < horizon-4*time.Second; now += draw("pause", 3*time.Second) + time.Millisecond {
+		kube := proxy{
+			minSync: rapid.SampledFrom([]time.Duration{0, 200 * time.Millisecond, minSync}).Draw(t, "minSyncPeriod"),
+			takes:   func() time.Duration { return draw("sync", syncTakes) },
+		}
+		for now := time.Millisecond + draw("idle", 8*time.Second); now < horizon-4*time.Second; now += draw("pause", 3*time.Second) + time.Millisecond {
 			known := now + draw("watch", watchTakes)
 			if rapid.Bool().Draw(t, "status") {
 				statuses = append(statuses, status{now + draw("say", 60*time.Millisecond), known})
@@ -232,7 +236,8 @@ func TestHowADataPlaneStands(t *testing.T) {
 			{8450 * ms, answers(8400 * ms), up, -1, 0},
 			{8500 * ms, says(5), up, 0, 0},
 			{8600 * ms, answers(8400 * ms), up, 0, 0},
-			{8900 * ms, answers(8800 * ms), up, 5, 0},
+			{8900 * ms, answers(8800 * ms), up, 0, 0}, // it may have begun before
+			{9300 * ms, answers(9200 * ms), up, 5, 0},
 		}},
 		"a number that goes back": {false, false, []step{
 			{0, answers(-time.Hour), up, -1, 0},
