@@ -30,7 +30,7 @@ type plane struct {
 	isWaited  bool // the host has just booted: the node is not to join yet
 	answered  bool // ever
 	saidNone  bool
-	asked     time.Time // when the last answer came, or did not come
+	asked     time.Time // when it was asked last
 	failing   time.Time // since when; zero: it is well
 	isDead    bool
 	isOther   bool // it did not answer in between: it may be another process
@@ -72,7 +72,7 @@ func (p *plane) say(through uint64, now time.Time) {
 	p.marks = append(p.marks, mark{through, now})
 }
 
-// took takes an answer, or the error that there is none.
+// took takes an answer, or the error that there is none, and when it was asked for.
 func (p *plane) took(h health, err error, now time.Time) {
 	if err == nil {
 		p.sawSyncs(h, now)

@@ -23,8 +23,8 @@ type syncs struct {
 	through uint64 // up to where they serve
 }
 
-// saw takes a stamp from an answer that came now; asked is when the answer before it came. The first stamp of a process that may be another than before is
-// no sync.
+// saw takes a stamp from the answer to a question of now; asked is when the question before it was. The first stamp of a process that may be another than
+// before is no sync.
 func (s *syncs) saw(is stamp, asked, now time.Time, isOther bool) {
 	end := now.Add(-max(is.age, 0))
 	switch {

@@ -87,6 +87,6 @@ func (w *Watch) Run(ctx context.Context) error {
 		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 			return nil
 		}
-		alarm.Reset(w.do(func(p *plane) { p.took(h, err, time.Now()) }))
+		alarm.Reset(w.do(func(p *plane) { p.took(h, err, last) })) // what it says may be as old as the question
 	}
 }
