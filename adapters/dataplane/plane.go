@@ -30,7 +30,7 @@ type plane struct {
 	isWaited  bool // the host has just booted: the node is not to join yet
 	answered  bool // ever
 	saidNone  bool
-	asked     time.Time // when it was asked last
+	asked     time.Time // when it was asked last; zero: a stamp of any age is believed
 	failing   time.Time // since when; zero: it is well
 	isDead    bool
 	isOther   bool // it did not answer in between: it may be another process
@@ -47,7 +47,11 @@ type mark struct {
 }
 
 func newPlane(now time.Time, isRequired, justBooted bool, logger *slog.Logger) *plane {
-	return &plane{begun: now, isRequired: isRequired, isWaited: justBooted, logger: logger, families: map[string]*syncs{}}
+	p := &plane{begun: now, isRequired: isRequired, isWaited: justBooted, logger: logger, families: map[string]*syncs{}}
+	if justBooted { // a stamp from before may only seem to be old: after a boot clocks are set
+		p.asked = now
+	}
+	return p
 }
 
 // say takes the number up to which statuses are written. A lower one is of a controller that is no writer any more, or of another log.

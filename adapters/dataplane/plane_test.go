@@ -156,8 +156,23 @@ func TestHowADataPlaneStands(t *testing.T) {
 		isRequired, justBooted bool
 		steps                  []step
 	}{
-		"an agent that starts beside a kube-proxy that runs": {false, true, []step{
+		"a boot, after which an agent starts beside a kube-proxy that runs": {false, true, []step{
+			{0, answers(-time.Minute), starting, -1, 0},
+			{5 * s, answers(-time.Minute), up, -1, 0},
+		}},
+		"a boot, in which the clock is set after kube-proxy has started": {false, true, []step{
+			{0, away, starting, -1, 0},
+			{100 * ms, answers(-2 * time.Hour), starting, -1, 0},
+			{3 * s, answers(-2 * time.Hour), starting, -1, 0},
+			{4 * s, answers(3900 * ms), up, -1, 0},
+		}},
+		"one that starts anew, and the clock is set then": {false, false, []step{
 			{0, answers(-time.Hour), up, -1, 0},
+			{1 * s, says(5), up, 0, 0},
+			{1100 * ms, away, up, 0, 0},
+			{1200 * ms, answers(-2 * time.Hour), up, 0, 0}, // no sync
+			{3 * s, answers(-2 * time.Hour), up, 0, 0},
+			{3100 * ms, answers(3050 * ms), up, 5, 0},
 		}},
 		"a boot, in which the first stamp is of no sync": {false, true, []step{
 			{0, away, starting, -1, 0},

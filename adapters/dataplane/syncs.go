@@ -27,14 +27,14 @@ type syncs struct {
 // before is no sync.
 func (s *syncs) saw(is stamp, asked, now time.Time, isOther bool) {
 	end := now.Add(-max(is.age, 0))
+	if end.Before(asked) { // it was not there yet: the host's clock has been set
+		end = asked
+	}
 	switch {
 	case is.at.Equal(s.stamp):
 	case s.stamp.IsZero() || isOther:
 		*s = syncs{stamp: is.at, end: end, through: s.through}
 	default:
-		if end.Before(asked) { // it was not there yet: the host's clock has been set
-			end = asked
-		}
 		*s = syncs{stamp: is.at, end: end, before: s.end, synced: true, through: s.through}
 	}
 	s.synced = s.synced || now.Sub(s.end) >= firstTakes

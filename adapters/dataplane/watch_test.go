@@ -70,6 +70,8 @@ func TestAWatchAsksKubeProxyAndTellsTheNode(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
+	time.Sleep(250 * time.Millisecond)
+	kube.sync()
 	next(node.ServesThrough(node.ServesAll))
 
 	// A sync before the status, and the one of the status a second after it.
