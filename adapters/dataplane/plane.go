@@ -87,10 +87,7 @@ func (p *plane) took(h health, err error, now time.Time) {
 		if !p.answered {
 			p.logger.Info("the data plane answers: a new address is announced when it serves it")
 		}
-		if p.isDead {
-			p.logger.Info("the data plane is back")
-		}
-		p.answered, p.failing, p.isDead = true, time.Time{}, false
+		p.answered, p.failing = true, time.Time{}
 	} else if p.failing.IsZero() {
 		p.failing = now
 	}
@@ -110,8 +107,12 @@ func why(h health, err error) string {
 }
 
 func (p *plane) sawSyncs(h health, now time.Time) {
-	if h.hasNone { // it counts as one sync, of when it answered first
-		h.stamps = map[string]stamp{"": {at: p.begun}}
+	if h.hasNone { // it counts as one sync, of when the process answered first
+		first := stamp{at: now}
+		if s := p.families[""]; s != nil && !p.isOther {
+			first.at = s.stamp
+		}
+		h.stamps = map[string]stamp{"": first}
 	} else {
 		delete(p.families, "")
 	}
@@ -137,6 +138,10 @@ func (p *plane) settle(now time.Time, err error) {
 			}
 		}
 		p.marks = slices.DeleteFunc(p.marks, func(m mark) bool { return m.through <= p.serves() })
+	}
+	if p.isDead && p.hasSynced() { // until then the kernel's rules are as old as it was dead for
+		p.isDead = false
+		p.logger.Info("the data plane is back")
 	}
 	waited := now.Sub(p.begun)
 	switch {

@@ -205,6 +205,14 @@ func TestHowADataPlaneStands(t *testing.T) {
 			{9100 * ms, old, up, 0, 0},
 			{9200 * ms, old, up, 5, 0},
 		}},
+		"one of an old version that starts anew": {false, false, []step{
+			{0, old, up, -1, 0},
+			{8 * s, away, up, -1, 0},
+			{9 * s, old, up, -1, 0},
+			{9100 * ms, says(5), up, 0, 0},
+			{11 * s, old, up, 0, 0}, // it may not have synced yet
+			{14 * s, old, up, 5, 0},
+		}},
 		"one that is away for less than a minute, and then for longer": {false, false, []step{
 			{0, answers(-time.Hour), up, -1, 0},
 			{2 * s, away, up, -1, 0},
@@ -212,7 +220,23 @@ func TestHowADataPlaneStands(t *testing.T) {
 			{61500 * ms, answers(61 * s), up, -1, 0},
 			{70 * s, away, up, -1, 0},
 			{130 * s, away, dead, -1, 0},
-			{140 * s, answers(139 * s), up, -1, 0},
+			{140 * s, answers(139 * s), dead, -1, 0}, // another process, which has synced nothing yet
+			{143 * s, answers(142 * s), up, -1, 0},
+		}},
+		"one that is dead, and each process of it ends before it has synced": {false, false, []step{
+			{0, answers(-time.Hour), up, -1, 0},
+			{2 * s, away, up, -1, 0},
+			{62 * s, away, dead, -1, 0},
+			{64 * s, answers(63 * s), dead, -1, 0},
+			{66 * s, answers(63 * s), dead, -1, 0},
+			{67 * s, away, dead, -1, 0},
+			{370 * s, answers(369 * s), dead, -1, 0},
+		}},
+		"one that was not healthy for long, and is": {false, false, []step{
+			{0, answers(-time.Hour), up, -1, 0},
+			{2 * s, ill, up, -1, 0},
+			{62 * s, ill, dead, -1, 0},
+			{64 * s, answers(63 * s), up, -1, 0},
 		}},
 		"one that is not healthy": {false, false, []step{
 			{0, answers(-time.Hour), up, -1, 0},
