@@ -23,12 +23,12 @@ const (
 
 // plane is what is known of the data plane. It takes time from its caller.
 type plane struct {
-	isRequired bool // by the setting: it is waited for also before it has answered
+	isRequired bool // by the setting: it is waited for, and may be dead, also before it has answered
 	logger     *slog.Logger
 
 	begun     time.Time
 	isWaited  bool // the host has just booted: the node is not to join yet
-	answered  bool // ever
+	answered  bool // ever, healthy or not
 	saidNone  bool
 	asked     time.Time // when it was asked last; zero: a stamp of any age is believed
 	failing   time.Time // since when; zero: it is well
@@ -79,20 +79,21 @@ func (p *plane) say(through uint64, now time.Time) {
 // took takes an answer, or the error that there is none, and when it was asked for.
 func (p *plane) took(h health, err error, now time.Time) {
 	if err == nil {
+		if !p.answered {
+			p.answered = true
+			p.logger.Info("the data plane answers: a new address is announced when it serves it")
+		}
 		p.sawSyncs(h, now)
 	} else {
 		p.isOther = true
 	}
 	if err == nil && h.isHealthy {
-		if !p.answered {
-			p.logger.Info("the data plane answers: a new address is announced when it serves it")
-		}
-		p.answered, p.failing = true, time.Time{}
+		p.failing = time.Time{}
 	} else if p.failing.IsZero() {
 		p.failing = now
 	}
 	p.asked = now
-	if p.answered && !p.isDead && !p.failing.IsZero() && now.Sub(p.failing) >= deadAfter {
+	if (p.answered || p.isRequired) && !p.isDead && !p.failing.IsZero() && now.Sub(p.failing) >= deadAfter {
 		p.isDead = true
 		p.logger.Error("the data plane is dead: this node is no candidate, if another one is", "for", deadAfter, "error", why(h, err))
 	}

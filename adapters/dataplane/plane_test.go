@@ -197,7 +197,20 @@ func TestHowADataPlaneStands(t *testing.T) {
 		"a kube-proxy that is required and away": {true, false, []step{
 			{0, away, up, -1, 0},
 			{1 * s, says(5), up, 0, 0},
-			{100 * s, away, up, 0, 0},
+			{59 * s, away, up, 0, 0},
+			{60 * s, away, dead, 0, 0},
+			{70 * s, answers(69 * s), dead, 0, 0},
+			{75 * s, answers(69 * s), up, 5, 0},
+		}},
+		"an agent that starts beside one that is not healthy": {false, false, []step{
+			{0, ill, up, -1, 0},
+			{1 * s, says(5), up, 0, 0},
+			{60 * s, ill, dead, 0, 0},
+		}},
+		"a boot, in which one that is required does not start": {true, true, []step{
+			{0, away, starting, -1, 0},
+			{59 * s, away, starting, -1, 0},
+			{60 * s, away, dead, -1, 0},
 		}},
 		"one of an old version": {false, false, []step{
 			{0, old, up, -1, 0},

@@ -13,7 +13,7 @@ import (
 // Modes of a Config.
 const (
 	ModeAuto      = "auto"       // kube-proxy, from when it has answered once on; before, nothing is waited for but at a boot
-	ModeKubeProxy = "kube-proxy" // also when it has never answered
+	ModeKubeProxy = "kube-proxy" // also when it has never answered: a node without one is no candidate after a minute
 	ModeNone      = "none"       // nothing is waited for
 )
 
