@@ -11,7 +11,7 @@ import (
 const (
 	// unknownPatience is how long a data plane is waited for that has never answered; if the host has just booted that is bootPatience.
 	unknownPatience = 10 * time.Second
-	// bootPatience is how long a node that has just booted waits for its data plane before it joins.
+	// bootPatience is how long a node that has just booted waits for its data plane, when it could join otherwise.
 	bootPatience = time.Minute
 	// deadAfter is how long kube-proxy is away or not healthy until the node is no candidate.
 	deadAfter = time.Minute
@@ -27,8 +27,9 @@ type plane struct {
 	logger     *slog.Logger
 
 	begun     time.Time
-	isWaited  bool // the host has just booted: the node is not to join yet
-	answered  bool // ever, healthy or not
+	isWaited  bool      // the host has just booted: the node is not to join yet
+	couldJoin time.Time // since when it is only that; zero: it could not join anyway
+	answered  bool      // ever, healthy or not
 	saidNone  bool
 	asked     time.Time // when it was asked last; zero: a stamp of any age is believed
 	failing   time.Time // since when; zero: it is well
@@ -74,6 +75,13 @@ func (p *plane) say(through uint64, now time.Time) {
 		p.marks = p.marks[:maxMarks-1] // it is served when the next one is
 	}
 	p.marks = append(p.marks, mark{through, now})
+}
+
+// joins takes note that the node could join from now on. Hosts that boot together have no log for a while, and no API server for longer.
+func (p *plane) joins(now time.Time) {
+	if p.couldJoin.IsZero() {
+		p.couldJoin = now
+	}
 }
 
 // took takes an answer, or the error that there is none, and when it was asked for.
@@ -145,11 +153,12 @@ func (p *plane) settle(now time.Time, err error) {
 		p.logger.Info("the data plane is back")
 	}
 	waited := now.Sub(p.begun)
+	tooLong := !p.couldJoin.IsZero() && now.Sub(p.couldJoin) >= bootPatience
 	switch {
 	case p.isWaited && p.hasSynced():
 		p.isWaited = false
 		p.logger.Info("the data plane has served since the boot: the node may join", "after", waited.Round(time.Millisecond))
-	case p.isWaited && waited >= bootPatience:
+	case p.isWaited && tooLong:
 		p.isWaited = false
 		p.logger.Warn("the data plane has not served since the boot: the node joins all the same", "after", bootPatience, "error", err)
 	}

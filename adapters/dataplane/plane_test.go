@@ -19,6 +19,8 @@ func newTestPlane(isRequired, justBooted bool) *plane {
 	return newPlane(epoch, isRequired, justBooted, slog.New(slog.DiscardHandler))
 }
 
+func joins(p *plane, now time.Duration) { p.joins(at(now)) }
+
 // synced is an answer of a healthy kube-proxy at an instant, whose last sync of IPv4 ended at another.
 func synced(end, now time.Duration) health {
 	return health{isHealthy: true, stamps: map[string]stamp{"IPv4": {at(end), now - end}}}
@@ -184,7 +186,16 @@ func TestHowADataPlaneStands(t *testing.T) {
 			{14800 * ms, answers(9900 * ms), starting, -1, 0},
 			{15 * s, answers(9900 * ms), up, -1, 0},
 		}},
+		"a boot of all hosts, after which the log comes late, and the API server later": {false, true, []step{
+			{0, away, starting, -1, 0},
+			{300 * s, away, starting, -1, 0},
+			{301 * s, joins, starting, -1, 0},
+			{320 * s, away, starting, -1, 0},
+			{330 * s, answers(329900 * ms), starting, -1, 0},
+			{331 * s, answers(330700 * ms), up, -1, 0},
+		}},
 		"a boot without a kube-proxy": {false, true, []step{
+			{0, joins, starting, -1, 0},
 			{59 * s, away, starting, -1, 0},
 			{60 * s, away, up, -1, 0},
 			{61 * s, says(5), up, -1, 0},
@@ -208,6 +219,7 @@ func TestHowADataPlaneStands(t *testing.T) {
 			{60 * s, ill, dead, 0, 0},
 		}},
 		"a boot, in which one that is required does not start": {true, true, []step{
+			{0, joins, starting, -1, 0},
 			{0, away, starting, -1, 0},
 			{59 * s, away, starting, -1, 0},
 			{60 * s, away, dead, -1, 0},

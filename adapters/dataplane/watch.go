@@ -56,6 +56,9 @@ func (w *Watch) Published(through uint64) {
 	}
 }
 
+// LogOpened says that the log can be read: from now on a node that has just booted waits for its data plane alone.
+func (w *Watch) LogOpened() { w.do(func(p *plane) { p.joins(time.Now()) }) }
+
 // do changes the plane, and tells what is other than before.
 func (w *Watch) do(f func(*plane)) (pause time.Duration) {
 	w.mu.Lock()
