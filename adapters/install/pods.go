@@ -169,6 +169,9 @@ func args(o Options, hosts []Host) []string {
 	if o.TrustFeed {
 		all = append(all, "--trust-feed")
 	}
+	if anyNode(hosts) {
+		all = append(all, o.DataPlane...)
+	}
 	if o.Frontend != nil {
 		all = append(all, o.Frontend.Args...)
 	}

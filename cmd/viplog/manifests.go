@@ -36,6 +36,7 @@ type manifestsFlags struct {
 	trustFeed                            bool
 	http                                 string
 	label                                bool
+	dataPlane                            dataPlaneFlags
 	frontend                             frontendFlags
 	systemd                              bool
 	output                               string
@@ -73,6 +74,7 @@ func newManifests(std streams) *cobra.Command {
 	f.BoolVar(&flags.trustFeed, "trust-feed", false, "with --nats: nobody else may publish there on viplog.*.feed.>")
 	f.StringVar(&flags.http, "http", "127.0.0.1", "where a host tells of its health, and is asked by probes: an address, and a port if it is not 7480")
 	f.BoolVar(&flags.label, "lbnode-label", true, "controllers label the nodes that carry addresses; without, label them "+install.LabelNode+"=true yourself")
+	flags.dataPlane.add(cmd)
 	flags.frontend.add(cmd)
 	f.BoolVar(&flags.systemd, "systemd", false, "print a unit for hosts that run viplog by themselves")
 	f.StringVarP(&flags.output, "output", "o", "yaml", "yaml or json")
@@ -143,8 +145,12 @@ func (f *manifestsFlags) options() (o install.Options, err error) {
 			return o, err
 		}
 	}
+	if err := f.dataPlane.check(); err != nil {
+		return o, err
+	}
 	o = install.Options{
 		Namespace: f.namespace, Image: f.image, IdentityFolder: f.folder, DataFolder: f.data, NATS: f.nats, TrustFeed: f.trustFeed, LabelNodes: f.label,
+		DataPlane: f.dataPlane.args(),
 	}
 	if f.keys == keysInSecrets {
 		o.SecretOf = func(h install.Host) string { return secretName(h.Name) }
