@@ -55,11 +55,12 @@ func newPlane(now time.Time, isRequired, justBooted bool, logger *slog.Logger) *
 	return p
 }
 
-// say takes the number up to which statuses are written. A lower one is of a controller that is no writer any more, or of another log.
-func (p *plane) say(through uint64, now time.Time) {
+// say takes the number up to which statuses are written, and tells whether it is another one. A lower one is of a controller that is no writer any more, or of
+// another log.
+func (p *plane) say(through uint64, now time.Time) (isNew bool) {
 	switch {
 	case through < p.published && now.Sub(p.saidAt) < staysNewest:
-		return
+		return false
 	case through < p.published:
 		p.marks = nil
 		for _, s := range p.families {
@@ -68,13 +69,14 @@ func (p *plane) say(through uint64, now time.Time) {
 	}
 	p.saidAt = now
 	if through == p.published {
-		return
+		return false
 	}
 	p.published = through
 	if len(p.marks) == maxMarks {
 		p.marks = p.marks[:maxMarks-1] // it is served when the next one is
 	}
 	p.marks = append(p.marks, mark{through, now})
+	return true
 }
 
 // joins takes note that the node could join from now on. Hosts that boot together have no log for a while, and no API server for longer.

@@ -49,7 +49,11 @@ func New(c Config) *Watch {
 
 // Published takes the sequence up to which all statuses have been written, as a controller has just said it.
 func (w *Watch) Published(through uint64) {
-	w.do(func(p *plane) { p.say(through, time.Now()) })
+	isNew := false
+	w.do(func(p *plane) { isNew = p.say(through, time.Now()) })
+	if !isNew {
+		return
+	}
 	select {
 	case w.bell <- struct{}{}:
 	default:

@@ -44,6 +44,13 @@ func (s *served) sync() {
 	s.ended = time.Now()
 }
 
+// times is how often it was asked.
+func (s *served) times() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
 func TestAWatchAsksKubeProxyAndTellsTheNode(t *testing.T) {
 	kube := &served{ended: time.Now().Add(-time.Hour)}
 	server := httptest.NewServer(kube)
@@ -92,6 +99,16 @@ func TestAWatchAsksKubeProxyAndTellsTheNode(t *testing.T) {
 	w.Published(8)
 	if took := next(node.ServesThrough(8)); took < time.Second {
 		t.Errorf("told after %v that there was nothing to be synced", took)
+	}
+
+	// What is said again and again is no reason to ask.
+	before := kube.times()
+	for range 20 {
+		w.Published(8)
+		time.Sleep(50 * time.Millisecond)
+	}
+	if n := kube.times() - before; n > 2 {
+		t.Errorf("asked %d times in a second in which nothing waited", n)
 	}
 	cancel()
 	if err := <-ended; err != nil {
