@@ -11,7 +11,7 @@ import (
 const (
 	// unknownPatience is how long a data plane is waited for that has never answered; if the host has just booted that is bootPatience.
 	unknownPatience = 10 * time.Second
-	// bootPatience is how long a node that has just booted waits for its data plane, when it could join otherwise.
+	// bootPatience is how long a node that has just booted, or requires its data plane, waits for it, when it could join otherwise.
 	bootPatience = time.Minute
 	// deadAfter is how long kube-proxy is away or not healthy until the node is no candidate.
 	deadAfter = time.Minute
@@ -48,7 +48,7 @@ type mark struct {
 }
 
 func newPlane(now time.Time, isRequired, justBooted bool, logger *slog.Logger) *plane {
-	p := &plane{begun: now, isRequired: isRequired, isWaited: justBooted, logger: logger, families: map[string]*syncs{}}
+	p := &plane{begun: now, isRequired: isRequired, isWaited: justBooted || isRequired, logger: logger, families: map[string]*syncs{}}
 	if justBooted { // a stamp from before may only seem to be old: after a boot clocks are set
 		p.asked = now
 	}
@@ -159,10 +159,10 @@ func (p *plane) settle(now time.Time, err error) {
 	switch {
 	case p.isWaited && p.hasSynced():
 		p.isWaited = false
-		p.logger.Info("the data plane has served since the boot: the node may join", "after", waited.Round(time.Millisecond))
+		p.logger.Info("the data plane has served: the node may join", "after", waited.Round(time.Millisecond))
 	case p.isWaited && tooLong:
 		p.isWaited = false
-		p.logger.Warn("the data plane has not served since the boot: the node joins all the same", "after", bootPatience, "error", err)
+		p.logger.Warn("the data plane has not served: the node joins all the same", "after", bootPatience, "error", err)
 	}
 	if !p.answered && !p.saidNone && !p.isWaited && waited >= unknownPatience {
 		p.saidNone = true

@@ -206,12 +206,21 @@ func TestHowADataPlaneStands(t *testing.T) {
 			{100 * s, away, up, -1, 0},
 		}},
 		"a kube-proxy that is required and away": {true, false, []step{
-			{0, away, up, -1, 0},
-			{1 * s, says(5), up, 0, 0},
-			{59 * s, away, up, 0, 0},
+			{0, away, starting, -1, 0}, // when the host was booted does not matter: it may have had no API server
+			{0, joins, starting, -1, 0},
+			{1 * s, says(5), starting, 0, 0},
+			{59 * s, away, starting, 0, 0},
 			{60 * s, away, dead, 0, 0},
 			{70 * s, answers(69 * s), dead, 0, 0},
 			{75 * s, answers(69 * s), up, 5, 0},
+		}},
+		"a kube-proxy that is required, and begins after the agent": {true, false, []step{
+			{0, away, starting, -1, 0},
+			{3 * s, answers(2900 * ms), starting, -1, 0},
+			{5 * s, answers(4500 * ms), up, -1, 0},
+		}},
+		"an agent that starts beside a kube-proxy that is required and runs": {true, false, []step{
+			{0, answers(-time.Minute), up, -1, 0},
 		}},
 		"an agent that starts beside one that is not healthy": {false, false, []step{
 			{0, ill, up, -1, 0},
