@@ -27,7 +27,7 @@ type plane struct {
 	logger     *slog.Logger
 
 	begun     time.Time
-	isWaited  bool      // the host has just booted: the node is not to join yet
+	isWaited  bool      // the host has just booted, or kube-proxy is required: the node is not to join yet
 	couldJoin time.Time // since when it is only that; zero: it could not join anyway
 	answered  bool      // ever, healthy or not
 	saidNone  bool
