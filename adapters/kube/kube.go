@@ -251,6 +251,7 @@ const checkInterval = 5 * time.Minute
 // lead reads and writes as the one controller that does, until the context ends, or the log cannot be read: then another may do better.
 func (k *Kube) lead(ctx context.Context) {
 	k.writer.reset()
+	k.checkAll(1) // before anything can be said to be published
 	k.leading.Store(true)
 	defer k.leading.Store(false)
 	k.mu.Lock()
@@ -260,7 +261,7 @@ func (k *Kube) lead(ctx context.Context) {
 		return
 	}
 	k.logger.Info("this controller writes to Kubernetes")
-	k.checkAll(1)
+	k.checkAll(1) // also those that the caches have been shown meanwhile
 	k.queue.add(func(b *batch) { b.whole, b.file = true, true })
 
 	working, cancel := context.WithCancel(ctx)

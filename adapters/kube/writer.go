@@ -25,6 +25,10 @@ const writersAtOnce = 8
 // noFact is the sequence of a look that no fact is the reason of: nothing published waits for it.
 const noFact = math.MaxUint64
 
+// holds is how many tries that fail hold up what is published, with their pauses for longer than a node waits. One status that the API server never takes,
+// as by a policy of its namespace, is not to delay each new address of all others.
+const holds = 8
+
 // writer knows which statuses are to be looked at, and since which fact.
 type writer struct {
 	mu    sync.Mutex
@@ -129,6 +133,7 @@ func (w *writer) later(key ledger.ServiceKey, epoch int) (tries int) {
 		w.finish(key, epoch, true)
 		w.mu.Unlock()
 		w.more.Broadcast()
+		signal(w.wrote)
 	})
 	return tries
 }
@@ -143,7 +148,11 @@ func (w *writer) finish(key ledger.ServiceKey, epoch int, again bool) {
 		w.order = append(w.order, key)
 	}
 	if again {
-		w.mark(key, since)
+		if w.tries[key] < holds {
+			w.mark(key, since)
+		} else {
+			w.mark(key, noFact)
+		}
 	}
 	w.open.remove(since)
 }
@@ -155,7 +164,8 @@ func (w *writer) isIdle() bool {
 	return len(w.dirty)+len(w.busy) == 0
 }
 
-// publishedNow is the sequence up to which every status that follows from facts is written. It never falls while one controller writes.
+// publishedNow is the sequence up to which every status that follows from facts is written, or was tried in vain for long. It never falls while one
+// controller writes.
 func (w *writer) publishedNow() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
