@@ -48,10 +48,13 @@ func watched(group, resource, why string) []Right {
 	return []Right{{group, resource, "list", "", true, why}, {group, resource, "watch", "", true, why + ", and how that changes"}}
 }
 
+// ClusterRole names that of the controllers in a namespace, and its binding: two installations do not take each other's.
+func ClusterRole(namespace string) string { return namespace + ":" + nameController }
+
 // roles are a ClusterRole and a Role with the controllers' rights, and their bindings.
 func roles(o Options) []runtime.Object {
 	subject := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: nameController, Namespace: o.Namespace}}
-	everywhere := metav1.ObjectMeta{Name: nameController, Labels: labels("controller")}
+	everywhere := metav1.ObjectMeta{Name: ClusterRole(o.Namespace), Labels: labels("controller")}
 	here := meta(o, nameController, "controller")
 	typed := func(kind string) metav1.TypeMeta {
 		return metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: kind}
@@ -61,7 +64,7 @@ func roles(o Options) []runtime.Object {
 		&rbacv1.ClusterRole{TypeMeta: typed("ClusterRole"), ObjectMeta: everywhere, Rules: Rules(rights, true)},
 		&rbacv1.ClusterRoleBinding{
 			TypeMeta: typed("ClusterRoleBinding"), ObjectMeta: everywhere, Subjects: subject,
-			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: nameController},
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: everywhere.Name},
 		},
 		&rbacv1.Role{TypeMeta: typed("Role"), ObjectMeta: here, Rules: Rules(rights, false)},
 		&rbacv1.RoleBinding{

@@ -105,7 +105,7 @@ func (w *rightsWorld) may(without *install.Right) {
 		w.t.Fatal(err)
 	}
 	role.Rules = install.Rules(rights, false)
-	everywhere, err := w.admin.RbacV1().ClusterRoles().Get(ctx, controllerAccount, metav1.GetOptions{})
+	everywhere, err := w.admin.RbacV1().ClusterRoles().Get(ctx, install.ClusterRole(defaultNamespace), metav1.GetOptions{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

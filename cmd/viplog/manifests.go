@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"viplog/adapters/clusterfile"
@@ -139,6 +140,9 @@ func (f *manifestsFlags) options() (o install.Options, err error) {
 	}
 	if errs := validation.IsDNS1123Label(f.namespace); len(errs) > 0 {
 		return o, fmt.Errorf("--namespace %q: %s", f.namespace, strings.Join(errs, "; "))
+	}
+	if f.namespace == metav1.NamespaceDefault || strings.HasPrefix(f.namespace, "kube-") {
+		return o, fmt.Errorf("--namespace %q: one of viplog's own is required, since Pods in it may use the host's network and folders", f.namespace)
 	}
 	for _, folder := range f.folders() {
 		if err := folder.check(f.systemd); err != nil {
