@@ -22,7 +22,13 @@ var (
 
 // Facts are all that a source shows and the ledger does not hold: of namespaces and nodes first, because they decide which
 // pools serve a Service and who announces it, then of Services.
+//
+// Before there is a cluster there is none: without its settings it is not known whose Services are whose, and without its pools no
+// address of a status can be adopted.
 func Facts(s *ledger.State, seen Observed) (facts []event.Event, refused []Refusal) {
+	if _, configured := s.Cluster(); !configured {
+		return nil, nil
+	}
 	facts = append(NamespaceFacts(s, seen), NodeFacts(s, seen.Nodes)...)
 	services, refused := ServiceFacts(s, seen)
 	return append(facts, services...), refused
