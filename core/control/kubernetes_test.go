@@ -89,6 +89,27 @@ func TestAServiceOfAnotherSourceIsRefused(t *testing.T) {
 	}
 }
 
+// Endpoints go with their Service, so that those of one that never was would stay for good.
+func TestOfAServiceThatIsRefusedThereAreNoEndpoints(t *testing.T) {
+	s := joined(t)
+	wrong := shown("wrong")
+	wrong.TrafficPolicy = event.TrafficLocal
+	wrong.LoadBalancerIP = "web.example"
+	seen := seenOf(wrong)
+	seen.Endpoints = []Endpoints{{Namespace: "shop", Service: "wrong", Nodes: []string{"lb-1"}}}
+	if facts, refused := Facts(s, seen); len(facts) > 0 || len(refused) != 1 {
+		t.Errorf("facts %s, refused %v", names(facts), refused)
+	}
+	right := wrong
+	right.LoadBalancerIP = ""
+	seen.Services = []Service{right}
+	bring(t, s, seen)
+	seen.Services, seen.Endpoints[0].Nodes = []Service{wrong}, []string{"lb-2"}
+	if facts, _ := Facts(s, seen); names(facts) != "EndpointsChanged endpoints.shop.wrong" {
+		t.Errorf("one that the ledger holds still follows its endpoints: facts %s", names(facts))
+	}
+}
+
 func TestAServiceThatIsTooLargeIsRefusedAlone(t *testing.T) {
 	large := shown("large")
 	large.Labels = map[string]string{"a": strings.Repeat("x", 70_000)}

@@ -39,7 +39,7 @@ func Facts(s *ledger.State, seen Observed) (facts []event.Event, refused []Refus
 // Services of another type or loadBalancerClass are not there. Services that cannot become a fact are named in refused
 // and left as they are in the ledger.
 func ServiceFacts(s *ledger.State, seen Observed) (facts []event.Event, refused []Refusal) {
-	shown := map[ledger.ServiceKey]bool{}
+	shown := map[ledger.ServiceKey]bool{} // that the ledger holds, or is to hold
 	gone := seen.Gone
 	for _, service := range seen.Services {
 		key := service.Key()
@@ -47,13 +47,14 @@ func ServiceFacts(s *ledger.State, seen Observed) (facts []event.Event, refused 
 			gone = append(gone, key)
 			continue
 		}
-		shown[key] = true
+		old, known := s.ServiceSpec(key)
+		shown[key] = known
 		applied, err := applied(s, seen.Source, service)
 		if err != nil {
 			refused = append(refused, Refusal{Field: "service " + key.String(), Reason: err.Error(), Service: key})
 			continue
 		}
-		switch old, known := s.ServiceSpec(key); {
+		switch {
 		case known && old.Source != seen.Source:
 			why := fmt.Sprintf("it belongs to source %s, not %s", old.Source, seen.Source)
 			refused = append(refused, Refusal{Field: "service " + key.String(), Reason: why, Service: key})
@@ -63,6 +64,7 @@ func ServiceFacts(s *ledger.State, seen Observed) (facts []event.Event, refused 
 				refused = append(refused, Refusal{Field: "service " + key.String(), Reason: err.Error(), Service: key})
 				continue
 			}
+			shown[key] = true
 			facts = append(facts, applied)
 		}
 	}
