@@ -211,11 +211,12 @@ func (k *Kube) observe(ctx context.Context, b *batch) (seen control.Observed, er
 	return seen, k.observeNamespaces(ctx, s, b, &seen)
 }
 
-// isOlder tells whether a Service is shown as it was before what the ledger holds of it. Versions are compared for the same object only;
-// those of an API server that was restored from a backup are older too, and are read again each time until they have caught up.
+// isOlder tells whether a Service is shown as it was before what the ledger holds of that name, be it the same object or the one before it: versions
+// of Services can be compared. Those of an API server that was restored from a backup are older too, and are read again each time until
+// they have caught up.
 func isOlder(v *corev1.Service, held event.ServiceApplied) bool {
 	order, err := resourceversion.CompareResourceVersion(v.ResourceVersion, held.Revision)
-	return err == nil && order < 0 && string(v.UID) == held.UID
+	return err == nil && order < 0
 }
 
 // manyDoubts is how many Services are confirmed by one list instead of one by one.

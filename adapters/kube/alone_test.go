@@ -1,0 +1,129 @@
+//go:build linux
+
+package kube
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"viplog/adapters/replica"
+	"viplog/core/ledger"
+	"viplog/core/log"
+	"viplog/core/log/logtest"
+)
+
+// newAlone is a Kube without an API server: a test says what its caches show and what its requests are answered. Its log is in memory, with
+// the cluster of clusterFacts. Nothing of it runs but the follower of the log.
+func newAlone(t *testing.T, answer func(*http.Request) any) (*world, *Kube) {
+	t.Helper()
+	w := &world{t: t, log: logtest.NewMemory(nil)}
+	w.append(clusterFacts()...)
+	client, err := kubernetes.NewForConfig(&rest.Config{
+		Host: "http://api", QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"},
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) { return response(answer(r)) }),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := New(Config{
+		Client: client, Cluster: "test", Namespace: "kube-system", Identity: "alone", LabelNodes: true, Rejected: replica.ErrRejected,
+		Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
+	})
+	if err := k.openCaches(); err != nil {
+		t.Fatal(err)
+	}
+	var r *replica.Replica
+	if r, err = replica.Open(t.Context(), w.log, "control/alone", func(e log.Entry, changes []ledger.Change) {
+		k.Folded(e, changes, r.ListChanges())
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r.TrackLists()
+	k.ledger = r
+	go func() { _ = r.Run(t.Context()) }()
+	go k.follow(t.Context())
+	if err := r.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w, k
+}
+
+// response is an object as JSON, or an error's status.
+func response(object any) (*http.Response, error) {
+	code := http.StatusOK
+	if err, is := object.(*apierrors.StatusError); is {
+		code, object = int(err.ErrStatus.Code), err.ErrStatus
+	}
+	data, err := json.Marshal(object)
+	return &http.Response{
+		StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(data)),
+	}, err
+}
+
+// show puts objects into the caches, as the informers do, and tells nobody.
+func (k *Kube) show(t *testing.T, objects ...any) {
+	t.Helper()
+	for _, object := range objects {
+		store := k.caches.services.GetStore()
+		switch object.(type) {
+		case *corev1.Node:
+			store = k.caches.nodes.GetStore()
+		case *corev1.Namespace:
+			store = k.caches.namespaces.GetStore()
+		}
+		if err := store.Add(object); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// shownService is a Service of type LoadBalancer as an API server shows it.
+func shownService(name string, uid types.UID, version string, change ...func(*corev1.Service)) *corev1.Service {
+	v := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: uid, ResourceVersion: version},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol}},
+	}
+	for _, f := range change {
+		f(v)
+	}
+	return v
+}
+
+var noServer = func(r *http.Request) any {
+	return apierrors.NewServiceUnavailable("there is no API server: " + kindOf(r))
+}
+
+// What is shown as another object of the name may be the one before: the cache of a controller that takes over may be behind what the log was told.
+func TestAnOlderObjectOfTheNameIsReadAgain(t *testing.T) {
+	before := shownService("web", "first", "5", func(v *corev1.Service) { v.Spec.Type = corev1.ServiceTypeClusterIP })
+	now := shownService("web", "second", "9")
+	w, k := newAlone(t, func(r *http.Request) any {
+		if r.Method != http.MethodGet {
+			t.Error(kindOf(r))
+		}
+		return now
+	})
+	k.show(t, now)
+	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
+		t.Fatal(err)
+	}
+	had := w.ledger().Sequence()
+	k.show(t, before)
+	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.ledger(); s.Sequence() != had || len(s.ServicesOf(Source)) != 1 {
+		t.Errorf("an object that is no more made facts %d to %d; Services: %v", had+1, s.Sequence(), s.ServicesOf(Source))
+	}
+}
