@@ -5,6 +5,7 @@ package kube
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -125,5 +126,23 @@ func TestAnOlderObjectOfTheNameIsReadAgain(t *testing.T) {
 	}
 	if s := w.ledger(); s.Sequence() != had || len(s.ServicesOf(Source)) != 1 {
 		t.Errorf("an object that is no more made facts %d to %d; Services: %v", had+1, s.Sequence(), s.ServicesOf(Source))
+	}
+}
+
+// Who does not write compares nothing, and gathers nothing: Services come and go for as long as it waits.
+func TestWhoDoesNotLeadGathersNothing(t *testing.T) {
+	_, k := newAlone(t, noServer)
+	for i := range 100 {
+		v := shownService(fmt.Sprint("web-", i), "uid", "1")
+		k.serviceSeen(nil, v)
+		k.serviceSeen(v, nil)
+	}
+	if n := len(k.queue.next.services); n > 0 {
+		t.Errorf("%d Services wait to be compared, by one that does not", n)
+	}
+	k.leading.Store(true)
+	k.serviceSeen(nil, shownService("web", "uid", "1"))
+	if n := len(k.queue.next.services); n != 1 {
+		t.Errorf("%d Services wait to be compared", n)
 	}
 }
