@@ -117,6 +117,7 @@ type Kube struct {
 	folded  chan struct{} // capacity 1: a fact was folded
 	view    atomic.Pointer[view]
 	leading atomic.Bool
+	checked atomic.Bool // it leads, and all Services are to be looked at, or have been
 	synced  atomic.Bool
 }
 
@@ -155,9 +156,10 @@ func (k *Kube) Synced() bool { return k.synced.Load() }
 // Leads tells whether this controller is the one that writes.
 func (k *Kube) Leads() bool { return k.leading.Load() }
 
-// Published is the sequence up to which every status that follows from the log has been written; 0 for a controller that does not write.
+// Published is the sequence up to which every status that follows from the log has been written; 0 for a controller that does not write, or has
+// not looked yet at what the one before it left.
 func (k *Kube) Published() uint64 {
-	if !k.leading.Load() {
+	if !k.checked.Load() {
 		return 0
 	}
 	return k.writer.publishedNow()
@@ -261,6 +263,8 @@ func (k *Kube) lead(ctx context.Context) {
 	}
 	k.logger.Info("this controller writes to Kubernetes")
 	k.checkAll(1)
+	k.checked.Store(true)
+	defer k.checked.Store(false)
 	k.queue.add(func(b *batch) { b.whole, b.file = true, true })
 
 	working, cancel := context.WithCancel(ctx)
