@@ -6,13 +6,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -145,6 +149,36 @@ func TestWhoDoesNotLeadGathersNothing(t *testing.T) {
 	k.serviceSeen(nil, shownService("web", "uid", "1"))
 	if n := len(k.queue.next.services); n != 1 {
 		t.Errorf("%d Services wait to be compared", n)
+	}
+}
+
+// A namespace may hold no more Events, or nobody may write them there.
+func TestAnEventThatIsRefusedHoldsUpNoOthers(t *testing.T) {
+	told := make(chan string, 100)
+	_, k := newAlone(t, func(r *http.Request) any {
+		var e eventsv1.Event
+		if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
+			t.Error(err)
+		}
+		if e.Namespace == "full" {
+			return apierrors.NewForbidden(eventsv1.Resource("events"), e.Name, errors.New("exceeded quota: events"))
+		}
+		told <- e.Name
+		return &e
+	})
+	for _, namespace := range []string{"full", "shop"} {
+		v := shownService("web", types.UID("in-"+namespace), "1")
+		v.Namespace = namespace
+		k.teller.now(aboutService(v, "Ignored", "for a test"))
+	}
+	go k.tell(t.Context())
+	select {
+	case name := <-told:
+		if !strings.HasPrefix(name, "in-shop.") {
+			t.Errorf("told is %s", name)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("an Event waits for one that a quota forbids")
 	}
 }
 

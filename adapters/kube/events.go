@@ -107,6 +107,9 @@ func (k *Kube) tell(ctx context.Context) {
 	}
 }
 
+// refusedTries is how often an Event is tried that the API server forbids: its rules may be on their way when it has just started.
+const refusedTries = 3
+
 // create writes an Event, unless it is there.
 func (k *Kube) create(ctx context.Context, e *eventsv1.Event) {
 	e.ReportingInstance = k.config.Identity
@@ -117,7 +120,8 @@ func (k *Kube) create(ctx context.Context, e *eventsv1.Event) {
 		switch {
 		case err == nil, apierrors.IsAlreadyExists(err), isOver(ctx, err):
 			return
-		case apierrors.IsInvalid(err), apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		case apierrors.IsInvalid(err), apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause),
+			isForbidden(err) && try >= refusedTries: // else it would hold up all others
 			k.logger.Warn("the API server does not take an Event", "event", e.Name, "error", err)
 			return
 		}
@@ -125,6 +129,9 @@ func (k *Kube) create(ctx context.Context, e *eventsv1.Event) {
 		pause(ctx, backoff(try))
 	}
 }
+
+// isForbidden tells whether the API server has answered that it lets nobody, or not viplog, write this: a quota, a policy or a right that is missing.
+func isForbidden(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) }
 
 // eventOf makes the Event of a fact; nil where the Service is gone, or came into being after it.
 func (k *Kube) eventOf(e control.Event) *eventsv1.Event {
