@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"viplog/adapters/replica"
+	"viplog/core/control"
 	"viplog/core/ledger"
 	"viplog/core/log"
 	"viplog/core/log/logtest"
@@ -179,6 +181,45 @@ func TestAnEventThatIsRefusedHoldsUpNoOthers(t *testing.T) {
 		}
 	case <-time.After(5 * time.Second):
 		t.Error("an Event waits for one that a quota forbids")
+	}
+}
+
+// A status that is refused, by a policy say, is tried again and again. Others' Events and addresses do not wait for it.
+func TestAStatusThatIsRefusedHoldsUpNoOthers(t *testing.T) {
+	var told atomic.Int64
+	w, k := newAlone(t, func(r *http.Request) any {
+		switch {
+		case kindOf(r) == "POST events":
+			told.Add(1)
+			return &eventsv1.Event{}
+		case strings.Contains(r.URL.Path, "/services/bad/"):
+			return apierrors.NewForbidden(corev1.Resource("services"), "bad", errors.New("a policy"))
+		}
+		return shownService("web", "web", "9")
+	})
+	k.show(t, shownService("bad", "bad", "1"), shownService("web", "web", "2"))
+	k.leading.Store(true)
+	k.checked.Store(true)
+	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
+		t.Fatal(err)
+	}
+	for range writersAtOnce {
+		go k.write(t.Context())
+	}
+	head := w.ledger().Sequence()
+	w.wait("what the refused status follows from counts as published", func() bool { return k.Published() == head })
+	go k.tell(t.Context())
+	k.writer.touch([]control.Touched{{Service: ledger.ServiceKey{Namespace: "shop", Name: "bad"}, Sequence: head + 1}}, head+1)
+	if got := k.Published(); got != head+1 {
+		t.Errorf("published is %d of %d: the next fact of it holds up the others again", got, head+1)
+	}
+	for i := range 20 {
+		k.teller.now(aboutService(shownService("web", "web", "2"), "Ignored", fmt.Sprint(i)))
+	}
+	began := time.Now()
+	w.wait("Events are told", func() bool { return told.Load() >= 20 })
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("20 Events took %v beside a status that is refused", took)
 	}
 }
 
