@@ -17,6 +17,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -263,4 +264,41 @@ func TestWhoTakesOverPublishesNothingBeforeItHasLookedAtAll(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+// Endpoints name nodes, and the log knows nodes by their addresses: which may be shown after the endpoints.
+func TestANodeThatIsShownAfterItsEndpointsServes(t *testing.T) {
+	w, k := newAlone(t, noServer)
+	k.config.LabelNodes = false
+	local := shownService("local", "uid", "1", func(v *corev1.Service) { v.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal })
+	name := "node-2"
+	k.show(t, local)
+	if err := k.caches.endpoints.GetStore().Add(&discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "local-1", Labels: map[string]string{discoveryv1.LabelServiceName: "local"}},
+		Endpoints:  []discoveryv1.Endpoint{{Addresses: []string{"10.244.0.9"}, NodeName: &name}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	k.leading.Store(true)
+	go k.bring(t.Context())
+	k.serviceSeen(nil, local)
+	w.wait("the Service is in the log", func() bool { return len(w.ledger().ServicesOf(Source)) == 1 })
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	k.show(t, node)
+	k.nodeSeen(nil, node)
+	addressed := node.DeepCopy()
+	addressed.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: lbNodes[1].String()}}
+	k.show(t, addressed)
+	k.nodeSeen(node, addressed)
+	patience := time.Now().Add(5 * time.Second)
+	for {
+		view, _ := w.ledger().ServiceView(ledger.ServiceKey{Namespace: "shop", Name: "local"})
+		if view.Owner == "lb-2" {
+			return
+		}
+		if time.Now().After(patience) {
+			t.Fatalf("its owner is %q: %s", view.Owner, view.Reason)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }

@@ -52,11 +52,7 @@ func (k *Kube) openCaches() error {
 	return c.handle(
 		func(before, now any) { k.serviceSeen(before, now) },
 		func(before, now any) { k.endpointsSeen(before, now) },
-		func(before, now any) {
-			if !reflect.DeepEqual(observedNode(before), observedNode(now)) { // not a heartbeat
-				k.ask(func(b *batch) { b.nodes = true })
-			}
-		},
+		func(before, now any) { k.nodeSeen(before, now) },
 		func(before, now any) {
 			name := nameOf(before, now)
 			k.ask(func(b *batch) { b.namespaces[name.Name] = true })
@@ -166,6 +162,17 @@ func (k *Kube) endpointsSeen(before, now any) {
 			k.ask(func(b *batch) { b.services[key] = true })
 		}
 	}
+}
+
+// nodeSeen has Nodes compared with the log if what matters of one is another, and with an address that is new all endpoints, which may have named it
+// before.
+func (k *Kube) nodeSeen(before, now any) {
+	was, is := observedNode(before), observedNode(now)
+	if reflect.DeepEqual(was, is) { // a heartbeat
+		return
+	}
+	addressed := len(is.Addresses) > 0 && !slices.Equal(was.Addresses, is.Addresses)
+	k.ask(func(b *batch) { b.nodes, b.whole = true, b.whole || addressed })
 }
 
 func serviceOfSlice(object any) ([]string, error) {
