@@ -302,3 +302,31 @@ func TestANodeThatIsShownAfterItsEndpointsServes(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
+
+// A label that cannot be written is tried again, and Services do not wait for that.
+func TestALabelThatIsRefusedHoldsUpNoFacts(t *testing.T) {
+	var tries atomic.Int64
+	w, k := newAlone(t, func(r *http.Request) any {
+		if kindOf(r) == "PATCH nodes" {
+			tries.Add(1)
+		}
+		return apierrors.NewForbidden(corev1.Resource("nodes"), "lb-1", errors.New("a policy"))
+	})
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "lb-1"}}
+	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: lbNodes[0].String()}}
+	k.show(t, node)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { k.lead(ctx); close(ended) }()
+	w.wait("the label was tried some times", func() bool { return tries.Load() >= 6 })
+	v := shownService("web", "uid", "1")
+	k.show(t, v)
+	began := time.Now()
+	k.serviceSeen(nil, v)
+	w.wait("the Service is in the log", func() bool { return len(w.ledger().ServicesOf(Source)) == 1 })
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("a Service came into the log after %v, beside a label that is refused", took)
+	}
+	cancel()
+	<-ended
+}

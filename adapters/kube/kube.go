@@ -115,6 +115,7 @@ type Kube struct {
 	mu      sync.Mutex
 	mirror  *control.Mirror
 	folded  chan struct{} // capacity 1: a fact was folded
+	relabel chan struct{} // capacity 1: labels of nodes are to be looked at
 	view    atomic.Pointer[view]
 	leading atomic.Bool
 	checked atomic.Bool // it leads, and all Services are to be looked at, or have been
@@ -131,7 +132,7 @@ type view struct {
 func New(config Config) *Kube {
 	return &Kube{
 		config: config, logger: config.Logger, queue: newQueue(), writer: newWriter(), teller: newTeller(),
-		mirror: control.NewMirror(), folded: make(chan struct{}, 1),
+		mirror: control.NewMirror(), folded: make(chan struct{}, 1), relabel: make(chan struct{}, 1),
 	}
 }
 
@@ -270,6 +271,9 @@ func (k *Kube) lead(ctx context.Context) {
 	working, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { k.bring(working) })
+	if k.config.LabelNodes {
+		running.Go(func() { k.label(working) })
+	}
 	for range writersAtOnce {
 		running.Go(func() { k.write(working) })
 	}

@@ -115,10 +115,8 @@ func (k *Kube) bringBatch(ctx context.Context, b *batch) error {
 			}
 		}
 	}
-	if k.config.LabelNodes && (b.nodes || b.whole) {
-		*b = *newBatch()
-		b.nodes = true
-		return k.labelNodes(ctx)
+	if b.nodes || b.whole {
+		signal(k.relabel)
 	}
 	return nil
 }
@@ -363,7 +361,29 @@ func (k *Kube) bringFile(ctx context.Context) error {
 	return nil
 }
 
-// labelNodes sets and removes the label of load-balancer nodes.
+// label sets and removes the label of load-balancer nodes whenever Nodes were compared with the log, until the context ends. What fails is tried again.
+func (k *Kube) label(ctx context.Context) {
+	for try := 1; ; {
+		select {
+		case <-k.relabel:
+		case <-ctx.Done():
+			return
+		}
+		err := k.labelNodes(ctx)
+		switch {
+		case isOver(ctx, err):
+			return
+		case err == nil:
+			try = 1
+			continue
+		}
+		k.logger.Warn("nodes are not labelled yet", "error", err)
+		pause(ctx, backoff(try))
+		try++
+		signal(k.relabel)
+	}
+}
+
 func (k *Kube) labelNodes(ctx context.Context) error {
 	var errs []error
 	for _, change := range control.NodeLabels(k.ledger.State(), k.caches.allNodes()) {
