@@ -27,6 +27,7 @@ import (
 
 	"viplog/adapters/replica"
 	"viplog/core/control"
+	"viplog/core/event"
 	"viplog/core/ledger"
 	"viplog/core/log"
 	"viplog/core/log/logtest"
@@ -329,4 +330,39 @@ func TestALabelThatIsRefusedHoldsUpNoFacts(t *testing.T) {
 	}
 	cancel()
 	<-ended
+}
+
+// changingLedger is one whose log moves on between a look and what is planned by it.
+type changingLedger struct {
+	Ledger
+	change func()
+}
+
+// Submit implements Ledger.
+func (l *changingLedger) Submit(ctx context.Context, plan func(*ledger.State) ([]event.Event, error)) (uint64, error) {
+	l.change()
+	if err := l.Ledger.CatchUp(ctx); err != nil {
+		return 0, err
+	}
+	return l.Ledger.Submit(ctx, plan)
+}
+
+// A Service that comes while a pool begins to select namespaces has its namespace in the log before it.
+func TestANamespaceThatComesToMatterComesBeforeItsServices(t *testing.T) {
+	w, k := newAlone(t, noServer)
+	k.config.LabelNodes = false
+	k.show(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"tier": "front"}}}, shownService("web", "uid", "1"))
+	k.ledger = &changingLedger{k.ledger, func() {
+		settings := w.ledger().Settings()
+		settings.Pools = append(settings.Pools, event.PoolSettings{
+			Name: "front", NamespaceSelectors: []event.Selector{{MatchLabels: []event.Label{{Key: "tier", Value: "front"}}}},
+		})
+		w.append(settings, event.PoolAdded{Pool: event.Pool{Name: "front", Addresses: []string{"10.0.100.1-10.0.100.9"}}})
+	}}
+	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.ledger().AddressesOf(ledger.ServiceKey{Namespace: "shop", Name: "web"}); fmt.Sprint(a) != "[10.0.100.1]" {
+		t.Errorf("it has %v, which is not of its namespace's pool", a)
+	}
 }

@@ -280,11 +280,10 @@ func (k *Kube) observeEndpoints(seen *control.Observed) {
 	}
 }
 
-// observeNamespaces adds, where labels of namespaces matter, those that changed and those of the Services that are shown.
+// observeNamespaces adds those that changed and those of the Services that are shown. What no cache shows is read where labels of
+// namespaces matter; what is shown is added in any case, since they may come to matter before it is compared with the log.
 func (k *Kube) observeNamespaces(ctx context.Context, s *ledger.State, b *batch, seen *control.Observed) error {
-	if !control.NamespacesMatter(s) {
-		return nil
-	}
+	matter := control.NamespacesMatter(s)
 	names := slices.Collect(maps.Keys(b.namespaces))
 	for _, v := range seen.Services {
 		names = append(names, v.Namespace)
@@ -298,6 +297,9 @@ func (k *Kube) observeNamespaces(ctx context.Context, s *ledger.State, b *batch,
 	for _, name := range slices.Compact(names) {
 		if n, known := k.caches.namespace(name); known {
 			seen.Namespaces = append(seen.Namespaces, n)
+			continue
+		}
+		if !matter {
 			continue
 		}
 		// It may be new, or gone, or the cache of Namespaces be behind that of Services.
