@@ -366,3 +366,39 @@ func TestANamespaceThatComesToMatterComesBeforeItsServices(t *testing.T) {
 		t.Errorf("it has %v, which is not of its namespace's pool", a)
 	}
 }
+
+// What the log cannot hold of a node, a namespace or endpoints holds up nothing else.
+func TestWhatIsTooLargeHoldsUpNothingElse(t *testing.T) {
+	w, k := newAlone(t, noServer)
+	k.config.LabelNodes = false
+	large := map[string]string{}
+	for i := range 300 {
+		large[fmt.Sprintf("%s.example/%d", strings.Repeat("a", 200), i)] = strings.Repeat("b", 63)
+	}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "lb-1", Labels: large}}
+	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: lbNodes[0].String()}}
+	settings := w.ledger().Settings()
+	settings.Pools = append(settings.Pools, event.PoolSettings{Name: "front", NamespaceSelectors: []event.Selector{{}}})
+	w.append(settings)
+	if err := k.ledger.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "local-1", Labels: map[string]string{discoveryv1.LabelServiceName: "local"}},
+	}
+	for i := range 500 {
+		name := fmt.Sprintf("%s-%d", strings.Repeat("n", 200), i)
+		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: []string{"10.244.0.9"}, NodeName: &name})
+	}
+	if err := k.caches.endpoints.GetStore().Add(slice); err != nil {
+		t.Fatal(err)
+	}
+	k.show(t, node, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: large}}, shownService("web", "web", "1"),
+		shownService("local", "local", "1", func(v *corev1.Service) { v.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal }))
+	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
+		t.Error(err)
+	}
+	if services := w.ledger().ServicesOf(Source); len(services) != 2 {
+		t.Errorf("in the log are %v", services)
+	}
+}

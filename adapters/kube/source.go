@@ -142,7 +142,7 @@ func (k *Kube) bringSeen(ctx context.Context, seen control.Observed) error {
 		return err
 	}
 	for _, r := range refused {
-		k.logger.Warn("a Service is not applied", "service", r.Service, "why", r.Reason)
+		k.logger.Warn("what Kubernetes shows is not applied", "what", r.Field, "service", r.Service, "why", r.Reason)
 		if v := k.caches.service(r.Service); v != nil {
 			k.teller.now(aboutService(v, "Refused", r.Reason))
 			k.writer.touch([]control.Touched{{Service: r.Service, Sequence: noFact}}, 0)

@@ -29,9 +29,25 @@ func Facts(s *ledger.State, seen Observed) (facts []event.Event, refused []Refus
 	if _, configured := s.Cluster(); !configured {
 		return nil, nil
 	}
-	facts = append(NamespaceFacts(s, seen), NodeFacts(s, seen.Nodes)...)
-	services, refused := ServiceFacts(s, seen)
-	return append(facts, services...), refused
+	facts, refused = storable(append(NamespaceFacts(s, seen), NodeFacts(s, seen.Nodes)...))
+	services, no := ServiceFacts(s, seen)
+	return append(facts, services...), append(refused, no...)
+}
+
+// storable leaves out what the log cannot hold, as labels that are too many: whoever may write them would hold up all else with them.
+func storable(all []event.Event) (facts []event.Event, refused []Refusal) {
+	for _, e := range all {
+		if _, err := event.Encode(e); err != nil {
+			r := Refusal{Field: e.Entity(), Reason: err.Error()}
+			if endpoints, is := e.(event.EndpointsChanged); is {
+				r.Service = ledger.ServiceKey{Namespace: endpoints.Namespace, Name: endpoints.Name}
+			}
+			refused = append(refused, r)
+			continue
+		}
+		facts = append(facts, e)
+	}
+	return facts, refused
 }
 
 // ServiceFacts compares the Services that a source shows with those that the ledger holds of it, and gives the facts
@@ -68,7 +84,8 @@ func ServiceFacts(s *ledger.State, seen Observed) (facts []event.Event, refused 
 			facts = append(facts, applied)
 		}
 	}
-	facts = append(endpointFacts(s, seen, shown), facts...)
+	endpoints, no := storable(endpointFacts(s, seen, shown))
+	facts, refused = append(endpoints, facts...), append(refused, no...)
 	if !seen.Partial {
 		gone = s.ServicesOf(seen.Source)
 	}
