@@ -402,3 +402,31 @@ func TestWhatIsTooLargeHoldsUpNothingElse(t *testing.T) {
 		t.Errorf("in the log are %v", services)
 	}
 }
+
+// What waited when a controller lost its Lease was told by another one since: hours later it would be told again.
+func TestWhoLeadsAgainTellsNothingOfBefore(t *testing.T) {
+	told := make(chan string, 100)
+	_, k := newAlone(t, func(r *http.Request) any {
+		if kindOf(r) == "POST events" {
+			var e eventsv1.Event
+			if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
+				t.Error(err)
+			}
+			told <- e.Reason
+			return &e
+		}
+		return shownService("web", "uid", "2")
+	})
+	k.config.LabelNodes = false
+	v := shownService("web", "uid", "1", func(v *corev1.Service) { v.CreationTimestamp = metav1.NewTime(time.Unix(1, 0)) })
+	k.show(t, v)
+	k.teller.add([]control.Event{{Service: ledger.ServiceKey{Namespace: "shop", Name: "web"}, Sequence: 1, Time: time.Now().Add(-2 * time.Hour).UnixNano(), Reason: "AddressMissing"}})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { k.lead(ctx); close(ended) }()
+	if reason := <-told; reason != "AddressAssigned" { // what has just happened
+		t.Errorf("an Event of two hours ago was told: %s", reason)
+	}
+	cancel()
+	<-ended
+}

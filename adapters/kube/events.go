@@ -37,6 +37,13 @@ func newTeller() *teller {
 	return &teller{known: map[string]bool{}, more: make(chan struct{}, 1)}
 }
 
+// reset forgets all: a controller that takes over tells anew what was not told long ago.
+func (t *teller) reset() {
+	t.mu.Lock()
+	t.waiting, t.known = nil, map[string]bool{}
+	t.mu.Unlock()
+}
+
 func (t *teller) add(events []control.Event) {
 	for _, e := range events {
 		t.put(eventToTell{fact: e})

@@ -254,6 +254,7 @@ const checkInterval = 5 * time.Minute
 // lead reads and writes as the one controller that does, until the context ends, or the log cannot be read: then another may do better.
 func (k *Kube) lead(ctx context.Context) {
 	k.writer.reset()
+	k.teller.reset()
 	k.leading.Store(true)
 	defer k.leading.Store(false)
 	k.mu.Lock()
