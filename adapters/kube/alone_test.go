@@ -430,3 +430,14 @@ func TestWhoLeadsAgainTellsNothingOfBefore(t *testing.T) {
 	cancel()
 	<-ended
 }
+
+// Events that are not of facts are remembered so that each is told once; how many is bounded.
+func TestWhatWasToldIsNotRememberedForEver(t *testing.T) {
+	teller := newTeller()
+	for i := range 3 * mostEvents {
+		teller.now(&eventsv1.Event{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(i)}})
+	}
+	if n := len(teller.known); n > mostEvents {
+		t.Errorf("%d names are remembered", n)
+	}
+}

@@ -53,6 +53,9 @@ func (t *teller) add(events []control.Event) {
 // now takes an Event that is of no fact, once.
 func (t *teller) now(e *eventsv1.Event) {
 	t.mu.Lock()
+	if len(t.known) >= mostEvents { // those that still hold are written again, which writes nothing
+		clear(t.known)
+	}
 	known := t.known[e.Name]
 	t.known[e.Name] = true
 	t.mu.Unlock()
