@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -34,19 +35,34 @@ import (
 )
 
 // newAlone is a Kube without an API server: a test says what its caches show and what its requests are answered. Its log is in memory, with
-// the cluster of clusterFacts. Nothing of it runs but the follower of the log.
+// the cluster of clusterFacts. A Service that is asked for is as the cache shows it where the test says nil. Nothing of it runs but the follower
+// of the log.
 func newAlone(t *testing.T, answer func(*http.Request) any) (*world, *Kube) {
 	t.Helper()
+	var k *Kube
 	w := &world{t: t, log: logtest.NewMemory(nil)}
 	w.append(clusterFacts()...)
 	client, err := kubernetes.NewForConfig(&rest.Config{
 		Host: "http://api", QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"},
-		Transport: roundTripper(func(r *http.Request) (*http.Response, error) { return response(answer(r)) }),
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			object := answer(r)
+			if object == nil && kindOf(r) == "GET services" {
+				name := path.Base(r.URL.Path)
+				if v := k.caches.service(ledger.ServiceKey{Namespace: "shop", Name: name}); v != nil {
+					return response(v)
+				}
+				return response(apierrors.NewNotFound(corev1.Resource("services"), name))
+			}
+			if object == nil {
+				object = apierrors.NewServiceUnavailable("there is no API server: " + kindOf(r))
+			}
+			return response(object)
+		}),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := New(Config{
+	k = New(Config{
 		Client: client, Cluster: "test", Namespace: "kube-system", Identity: "alone", LabelNodes: true, Rejected: replica.ErrRejected,
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
 	})
@@ -110,9 +126,8 @@ func shownService(name string, uid types.UID, version string, change ...func(*co
 	return v
 }
 
-var noServer = func(r *http.Request) any {
-	return apierrors.NewServiceUnavailable("there is no API server: " + kindOf(r))
-}
+// asShown answers reads of Services only.
+func asShown(*http.Request) any { return nil }
 
 // What is shown as another object of the name may be the one before: the cache of a controller that takes over may be behind what the log was told.
 func TestAnOlderObjectOfTheNameIsReadAgain(t *testing.T) {
@@ -138,9 +153,28 @@ func TestAnOlderObjectOfTheNameIsReadAgain(t *testing.T) {
 	}
 }
 
+// The caches of a controller that takes over may be behind what the one before it told the log: of a Service that is gone, say.
+func TestAServiceThatOnlyACacheShowsDoesNotComeBack(t *testing.T) {
+	there := shownService("there", "there", "7")
+	w, k := newAlone(t, func(r *http.Request) any {
+		if strings.HasSuffix(r.URL.Path, "/there") {
+			return there
+		}
+		return apierrors.NewNotFound(corev1.Resource("services"), "gone")
+	})
+	k.config.LabelNodes = false
+	k.show(t, there, shownService("gone", "gone", "5"))
+	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.ledger().ServicesOf(Source); len(got) != 1 || got[0].Name != "there" {
+		t.Errorf("in the log are %v", got)
+	}
+}
+
 // Who does not write compares nothing, and gathers nothing: Services come and go for as long as it waits.
 func TestWhoDoesNotLeadGathersNothing(t *testing.T) {
-	_, k := newAlone(t, noServer)
+	_, k := newAlone(t, asShown)
 	for i := range 100 {
 		v := shownService(fmt.Sprint("web-", i), "uid", "1")
 		k.serviceSeen(nil, v)
@@ -196,8 +230,10 @@ func TestAStatusThatIsRefusedHoldsUpNoOthers(t *testing.T) {
 			return &eventsv1.Event{}
 		case strings.Contains(r.URL.Path, "/services/bad/"):
 			return apierrors.NewForbidden(corev1.Resource("services"), "bad", errors.New("a policy"))
+		case r.Method == http.MethodPatch:
+			return shownService("web", "web", "9")
 		}
-		return shownService("web", "web", "9")
+		return nil
 	})
 	k.show(t, shownService("bad", "bad", "1"), shownService("web", "web", "2"))
 	k.leading.Store(true)
@@ -242,7 +278,7 @@ func (l *stuckLedger) CatchUp(ctx context.Context) error {
 
 // Who died may have left a status unwritten: who takes over says nothing of statuses before it has looked at all.
 func TestWhoTakesOverPublishesNothingBeforeItHasLookedAtAll(t *testing.T) {
-	w, k := newAlone(t, noServer)
+	w, k := newAlone(t, asShown)
 	k.show(t, shownService("web", "web", "1"))
 	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
 		t.Fatal(err)
@@ -269,7 +305,7 @@ func TestWhoTakesOverPublishesNothingBeforeItHasLookedAtAll(t *testing.T) {
 
 // Endpoints name nodes, and the log knows nodes by their addresses: which may be shown after the endpoints.
 func TestANodeThatIsShownAfterItsEndpointsServes(t *testing.T) {
-	w, k := newAlone(t, noServer)
+	w, k := newAlone(t, asShown)
 	k.config.LabelNodes = false
 	local := shownService("local", "uid", "1", func(v *corev1.Service) { v.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal })
 	name := "node-2"
@@ -310,8 +346,9 @@ func TestALabelThatIsRefusedHoldsUpNoFacts(t *testing.T) {
 	w, k := newAlone(t, func(r *http.Request) any {
 		if kindOf(r) == "PATCH nodes" {
 			tries.Add(1)
+			return apierrors.NewForbidden(corev1.Resource("nodes"), "lb-1", errors.New("a policy"))
 		}
-		return apierrors.NewForbidden(corev1.Resource("nodes"), "lb-1", errors.New("a policy"))
+		return nil
 	})
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "lb-1"}}
 	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: lbNodes[0].String()}}
@@ -349,7 +386,7 @@ func (l *changingLedger) Submit(ctx context.Context, plan func(*ledger.State) ([
 
 // A Service that comes while a pool begins to select namespaces has its namespace in the log before it.
 func TestANamespaceThatComesToMatterComesBeforeItsServices(t *testing.T) {
-	w, k := newAlone(t, noServer)
+	w, k := newAlone(t, asShown)
 	k.config.LabelNodes = false
 	k.show(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"tier": "front"}}}, shownService("web", "uid", "1"))
 	k.ledger = &changingLedger{k.ledger, func() {
@@ -369,7 +406,7 @@ func TestANamespaceThatComesToMatterComesBeforeItsServices(t *testing.T) {
 
 // What the log cannot hold of a node, a namespace or endpoints holds up nothing else.
 func TestWhatIsTooLargeHoldsUpNothingElse(t *testing.T) {
-	w, k := newAlone(t, noServer)
+	w, k := newAlone(t, asShown)
 	k.config.LabelNodes = false
 	large := map[string]string{}
 	for i := range 300 {
@@ -415,7 +452,10 @@ func TestWhoLeadsAgainTellsNothingOfBefore(t *testing.T) {
 			told <- e.Reason
 			return &e
 		}
-		return shownService("web", "uid", "2")
+		if r.Method == http.MethodPatch {
+			return shownService("web", "uid", "2")
+		}
+		return nil
 	})
 	k.config.LabelNodes = false
 	v := shownService("web", "uid", "1", func(v *corev1.Service) { v.CreationTimestamp = metav1.NewTime(time.Unix(1, 0)) })

@@ -170,7 +170,8 @@ func (k *Kube) bringEach(ctx context.Context, seen control.Observed) error {
 	return nil
 }
 
-// observe gathers what is shown of a batch. What seems to be gone is confirmed.
+// observe gathers what is shown of a batch. What seems to be gone is confirmed; and, where all is compared, what seems to be new: the caches of a
+// controller that takes over may be behind what the one before it told the log.
 func (k *Kube) observe(ctx context.Context, b *batch) (seen control.Observed, err error) {
 	s := k.ledger.State()
 	seen = control.Observed{Source: Source, Partial: true, NodeAddresses: map[string][]netip.Addr{}}
@@ -184,7 +185,8 @@ func (k *Kube) observe(ctx context.Context, b *batch) (seen control.Observed, er
 		held, known := s.ServiceSpec(key)
 		known = known && held.Source == Source
 		switch v := k.caches.service(key); {
-		case v == nil && known, v != nil && known && isOlder(v, held):
+		case v == nil && known, v != nil && known && isOlder(v, held),
+			b.whole && v != nil && !known && control.IsOurs(s, observedService(v)):
 			doubtful = append(doubtful, key)
 		case v != nil:
 			seen.Services = append(seen.Services, observedService(v))
@@ -231,7 +233,7 @@ func (k *Kube) confirm(ctx context.Context, keys []ledger.ServiceKey) (map[ledge
 		switch {
 		case apierrors.IsNotFound(err):
 		case err != nil:
-			return nil, fmt.Errorf("confirm that Service %s is gone: %w", key, err)
+			return nil, fmt.Errorf("confirm that Service %s is there: %w", key, err)
 		default:
 			found[key] = v
 		}
@@ -248,7 +250,7 @@ func (k *Kube) confirmMany(ctx context.Context, keys []ledger.ServiceKey) (map[l
 	for options := (metav1.ListOptions{Limit: 500}); ; {
 		page, err := k.config.Client.CoreV1().Services("").List(ctx, options)
 		if err != nil {
-			return nil, fmt.Errorf("confirm that %d Services are gone: %w", len(keys), err)
+			return nil, fmt.Errorf("confirm that %d Services are there: %w", len(keys), err)
 		}
 		for i := range page.Items {
 			v := &page.Items[i]
