@@ -345,6 +345,28 @@ func TestWhatFactsTouchAndWhatTheyAreWorth(t *testing.T) {
 	}
 }
 
+// Why a Service waits names who has the address that it asks for, and so its status changes when somebody else has it.
+func TestWhoAsksForAnAddressIsTouchedWhenItsUserIsAnother(t *testing.T) {
+	m := newMirrored(t)
+	var all []Service
+	for _, name := range []string{"first", "second", "third"} {
+		v := shown(name)
+		v.LoadBalancerIP = "10.0.1.3"
+		all = append(all, v)
+	}
+	m.bring(t, all...)
+	m.take()
+	m.fold(event.ServiceDeleted{Namespace: "shop", Name: "first", Source: source})
+	if touched, _ := m.take(); !strings.Contains(touched, "third@") {
+		t.Errorf("touched are %s", touched)
+	}
+	m.fold(event.ServiceDeleted{Namespace: "shop", Name: "third", Source: source}, event.ServiceDeleted{Namespace: "shop", Name: "second", Source: source})
+	m.take()
+	if len(m.asking.of)+len(m.asking.by) > 0 {
+		t.Errorf("who is gone is remembered: %v", m.asking)
+	}
+}
+
 // At a death those go first that somebody else announces now, and then those that only have another standby.
 func TestWhoHasAnotherOwnerIsTouchedFirst(t *testing.T) {
 	m := newMirrored(t)

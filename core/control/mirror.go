@@ -39,9 +39,11 @@ type Mirror struct {
 	services  map[ledger.ServiceKey]uint64
 	addresses map[netip.Addr]uint64
 	behind    map[netip.Addr]uint64 // only standbys are others
+	users     map[netip.Addr]uint64 // others use them, or nobody
 	nodes     uint64                // since this fact what nobody announces, or waits, may have another reason; 0: it has not
 	cluster   uint64                // since this fact all may be others
 	names     []string              // of the nodes, at the last Take
+	asking    asking
 
 	recent []happening // in the order of the log
 	told   int         // those of recent that Take has given
@@ -66,6 +68,29 @@ func NewMirror() *Mirror {
 	return &Mirror{
 		Owners:   Owners{since: btree.NewMap[string, int64](0)},
 		services: map[ledger.ServiceKey]uint64{}, addresses: map[netip.Addr]uint64{}, behind: map[netip.Addr]uint64{},
+		users: map[netip.Addr]uint64{}, asking: asking{map[ledger.ServiceKey][]netip.Addr{}, map[netip.Addr][]ledger.ServiceKey{}},
+	}
+}
+
+// asking are the Services that wait for addresses which they request: who has one of them is a reason that their statuses name.
+type asking struct {
+	of map[ledger.ServiceKey][]netip.Addr
+	by map[netip.Addr][]ledger.ServiceKey
+}
+
+// look has a Service be among them if it is.
+func (a asking) look(s *ledger.State, key ledger.ServiceKey) {
+	for _, address := range a.of[key] {
+		if a.by[address] = slices.DeleteFunc(a.by[address], func(k ledger.ServiceKey) bool { return k == key }); len(a.by[address]) == 0 {
+			delete(a.by, address)
+		}
+	}
+	delete(a.of, key)
+	if spec, known := s.ServiceSpec(key); known && len(spec.RequestedAddresses) > 0 && len(s.AddressesOf(key)) == 0 {
+		a.of[key] = spec.RequestedAddresses
+		for _, address := range spec.RequestedAddresses {
+			a.by[address] = append(a.by[address], key)
+		}
 	}
 }
 
@@ -98,6 +123,9 @@ func (m *Mirror) Folded(sequence uint64, timeNanos int64, changes []ledger.Chang
 		switch c.Kind {
 		case ledger.Allocated, ledger.Released, ledger.Waiting:
 			m.services[c.Service] = since(m.services[c.Service])
+			if c.Address.IsValid() {
+				m.users[c.Address] = since(m.users[c.Address])
+			}
 			worth = true
 		case ledger.Moved, ledger.Unowned:
 			m.Owners.since.Set(c.Address.String(), timeNanos)
@@ -145,6 +173,9 @@ func (m *Mirror) forget(now int64) {
 func (m *Mirror) Take(s *ledger.State, nowNanos int64) Taken {
 	taken := Taken{Sequence: m.sequence, All: m.cluster, Replan: m.cluster > 0}
 	touched := m.services
+	for _, key := range slices.SortedFunc(maps.Keys(touched), ledger.ServiceKey.Compare) {
+		m.asking.look(s, key)
+	}
 	note := func(to map[ledger.ServiceKey]uint64, addresses map[netip.Addr]uint64) {
 		for _, a := range slices.SortedFunc(maps.Keys(addresses), netip.Addr.Compare) {
 			for _, key := range s.Users(a) {
@@ -157,6 +188,13 @@ func (m *Mirror) Take(s *ledger.State, nowNanos int64) Taken {
 	note(touched, m.addresses)
 	later := map[ledger.ServiceKey]uint64{}
 	note(later, m.behind)
+	for _, a := range slices.SortedFunc(maps.Keys(m.users), netip.Addr.Compare) {
+		for _, key := range m.asking.by[a] {
+			if first, known := later[key]; !known || m.users[a] < first {
+				later[key] = m.users[a]
+			}
+		}
+	}
 	if m.nodes > 0 {
 		for _, key := range s.Lacking() {
 			if _, known := later[key]; !known {
@@ -172,6 +210,7 @@ func (m *Mirror) Take(s *ledger.State, nowNanos int64) Taken {
 		return is && first <= t.Sequence
 	})...)
 	m.services, m.addresses, m.behind = map[ledger.ServiceKey]uint64{}, map[netip.Addr]uint64{}, map[netip.Addr]uint64{}
+	m.users = map[netip.Addr]uint64{}
 	m.nodes, m.cluster = 0, 0
 	for _, h := range m.recent[m.told:] {
 		if h.time >= nowNanos-eventsFor {
