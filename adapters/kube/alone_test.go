@@ -471,6 +471,33 @@ func TestWhoLeadsAgainTellsNothingOfBefore(t *testing.T) {
 	<-ended
 }
 
+// The API server's clock and that of the log's server are different hosts'.
+func TestAnEventIsToldWhateverClocksSay(t *testing.T) {
+	w, k := newAlone(t, asShown)
+	v := shownService("web", "uid", "1", func(v *corev1.Service) { v.CreationTimestamp = metav1.NewTime(time.Now().Add(time.Minute)) })
+	k.show(t, v)
+	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
+		t.Fatal(err)
+	}
+	arrived := w.ledger().Sequence()
+	w.wait("the log is followed", func() bool { view := k.view.Load(); return view != nil && view.state.Sequence() == arrived })
+	e := control.Event{Service: ledger.ServiceKey{Namespace: "shop", Name: "web"}, Sequence: arrived, Time: time.Now().UnixNano(), Reason: "AddressAssigned"}
+	if k.eventOf(e) == nil {
+		t.Error("what happened to a Service is not told, because one clock is a minute behind the other")
+	}
+	before := e
+	before.Sequence--
+	if told := k.eventOf(before); told != nil {
+		t.Errorf("what happened to another of its name is told: %v", told)
+	}
+	again := v.DeepCopy()
+	again.UID = "another"
+	k.show(t, again)
+	if told := k.eventOf(e); told != nil {
+		t.Errorf("what happened to the one before it is told: %v", told)
+	}
+}
+
 // Events that are not of facts are remembered so that each is told once; how many is bounded.
 func TestWhatWasToldIsNotRememberedForEver(t *testing.T) {
 	teller := newTeller()

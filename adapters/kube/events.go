@@ -146,14 +146,24 @@ func isForbidden(err error) bool { return apierrors.IsForbidden(err) || apierror
 // eventOf makes the Event of a fact; nil where the Service is gone, or came into being after it.
 func (k *Kube) eventOf(e control.Event) *eventsv1.Event {
 	v := k.caches.service(e.Service)
-	at := time.Unix(0, e.Time)
-	if v == nil || at.Before(v.CreationTimestamp.Time) {
+	if v == nil || k.isOfAnother(e, v) {
 		return nil
 	}
 	made := newEvent(serviceReference(v), e.Warning, e.Reason, e.Note)
 	made.Name = fmt.Sprintf("%s.%s.%d", v.UID, strings.ToLower(e.Reason), e.Sequence)
-	made.EventTime = metav1.NewMicroTime(at)
+	made.EventTime = metav1.NewMicroTime(time.Unix(0, e.Time))
 	return made
+}
+
+// isOfAnother tells whether an Event is of a Service that had the name before: by the order of the log where it knows this one, else by what clocks
+// of two hosts say.
+func (k *Kube) isOfAnother(e control.Event, v *corev1.Service) bool {
+	if view := k.view.Load(); view != nil {
+		if held, known := view.state.ServiceSpec(e.Service); known && held.UID == string(v.UID) {
+			return e.Sequence < view.state.ServiceSince(e.Service)
+		}
+	}
+	return time.Unix(0, e.Time).Before(v.CreationTimestamp.Time)
 }
 
 // aboutService warns of what a Service declares, once for each text.
