@@ -37,7 +37,7 @@ import (
 // newAlone is a Kube without an API server: a test says what its caches show and what its requests are answered. Its log is in memory, with
 // the cluster of clusterFacts. A Service that is asked for is as the cache shows it where the test says nil. Nothing of it runs but the follower
 // of the log.
-func newAlone(t *testing.T, answer func(*http.Request) any) (*world, *Kube) {
+func newAlone(t *testing.T, answer func(*http.Request) any, change ...func(*Config)) (*world, *Kube) {
 	t.Helper()
 	var k *Kube
 	w := &world{t: t, log: logtest.NewMemory(nil)}
@@ -62,10 +62,14 @@ func newAlone(t *testing.T, answer func(*http.Request) any) (*world, *Kube) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k = New(Config{
+	of := Config{
 		Client: client, Cluster: "test", Namespace: "kube-system", Identity: "alone", LabelNodes: true, Rejected: replica.ErrRejected,
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
-	})
+	}
+	for _, f := range change {
+		f(&of)
+	}
+	k = New(of)
 	if err := k.openCaches(); err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +111,8 @@ func (k *Kube) show(t *testing.T, objects ...any) {
 			store = k.caches.nodes.GetStore()
 		case *corev1.Namespace:
 			store = k.caches.namespaces.GetStore()
+		case *corev1.ConfigMap:
+			store = k.caches.files.GetStore()
 		}
 		if err := store.Add(object); err != nil {
 			t.Fatal(err)
@@ -402,6 +408,57 @@ func TestANamespaceThatComesToMatterComesBeforeItsServices(t *testing.T) {
 	if a := w.ledger().AddressesOf(ledger.ServiceKey{Namespace: "shop", Name: "web"}); fmt.Sprint(a) != "[10.0.100.1]" {
 		t.Errorf("it has %v, which is not of its namespace's pool", a)
 	}
+}
+
+// filelessLedger is one to which a controller may append no facts of a cluster file.
+type filelessLedger struct {
+	Ledger
+	tries atomic.Int64
+}
+
+// Submit implements Ledger.
+func (l *filelessLedger) Submit(ctx context.Context, plan func(*ledger.State) ([]event.Event, error)) (uint64, error) {
+	return l.Ledger.Submit(ctx, func(s *ledger.State) ([]event.Event, error) {
+		facts, err := plan(s)
+		for _, e := range facts {
+			if _, is := e.(event.SettingsChanged); is {
+				l.tries.Add(1)
+				return nil, errors.New("this user may not do that")
+			}
+		}
+		return facts, err
+	})
+}
+
+// A cluster file that cannot be appended is tried again, and Services do not wait for that.
+func TestAClusterFileThatCannotBeAppendedHoldsUpNoServices(t *testing.T) {
+	w, k := newAlone(t, asShown, func(c *Config) {
+		c.LabelNodes, c.ConfigMap = false, "viplog"
+	})
+	k.config.Parse = func([]byte) (ClusterFile, error) {
+		s := w.ledger()
+		cluster, _ := s.Cluster()
+		settings := s.Settings()
+		settings.Profile = event.ProfileFast
+		pool, _ := s.PoolSpec("a")
+		return ClusterFile{Cluster: control.Cluster{Cluster: cluster, Settings: settings, Pools: []event.Pool{pool}}}, nil
+	}
+	fileless := &filelessLedger{Ledger: k.ledger}
+	k.ledger = fileless
+	v := shownService("web", "uid", "1")
+	k.show(t, v, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "viplog"}, Data: map[string]string{clusterKey: "a file"}})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { k.lead(ctx); close(ended) }()
+	for deadline := time.Now().Add(5 * time.Second); len(w.ledger().ServicesOf(Source)) == 0; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a Service waits for a cluster file that cannot be appended")
+		}
+	}
+	before := fileless.tries.Load()
+	w.wait("the file is tried again", func() bool { return fileless.tries.Load() > before })
+	cancel()
+	<-ended
 }
 
 // What the log cannot hold of a node, a namespace or endpoints holds up nothing else.

@@ -112,14 +112,15 @@ type Kube struct {
 	writer *writer
 	teller *teller
 
-	mu      sync.Mutex
-	mirror  *control.Mirror
-	folded  chan struct{} // capacity 1: a fact was folded
-	relabel chan struct{} // capacity 1: labels of nodes are to be looked at
-	view    atomic.Pointer[view]
-	leading atomic.Bool
-	checked atomic.Bool // it leads, and all Services are to be looked at, or have been
-	synced  atomic.Bool
+	mu        sync.Mutex
+	mirror    *control.Mirror
+	folded    chan struct{} // capacity 1: a fact was folded
+	relabel   chan struct{} // capacity 1: labels of nodes are to be looked at
+	fileAgain chan struct{} // capacity 1: the cluster file could not be appended
+	view      atomic.Pointer[view]
+	leading   atomic.Bool
+	checked   atomic.Bool // it leads, and all Services are to be looked at, or have been
+	synced    atomic.Bool
 }
 
 // view is a ledger and what goes with it, of one moment. It is only read.
@@ -132,7 +133,7 @@ type view struct {
 func New(config Config) *Kube {
 	return &Kube{
 		config: config, logger: config.Logger, queue: newQueue(), writer: newWriter(), teller: newTeller(),
-		mirror: control.NewMirror(), folded: make(chan struct{}, 1), relabel: make(chan struct{}, 1),
+		mirror: control.NewMirror(), folded: make(chan struct{}, 1), relabel: make(chan struct{}, 1), fileAgain: make(chan struct{}, 1),
 	}
 }
 
@@ -272,6 +273,7 @@ func (k *Kube) lead(ctx context.Context) {
 	working, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { k.bring(working) })
+	running.Go(func() { k.tryFileAgain(working) })
 	if k.config.LabelNodes {
 		running.Go(func() { k.label(working) })
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -93,11 +94,29 @@ func (k *Kube) bring(ctx context.Context) {
 	}
 }
 
+// fileInterval is how long to wait before a cluster file is tried again that could not be appended.
+const fileInterval = 5 * time.Second
+
+// tryFileAgain has the cluster file compared again when it could not be appended, until the context ends. Services do not wait for it: a file may be
+// one that this controller may not append.
+func (k *Kube) tryFileAgain(ctx context.Context) {
+	for {
+		select {
+		case <-k.fileAgain:
+			pause(ctx, fileInterval)
+			k.queue.add(func(b *batch) { b.file = true })
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // bringBatch appends what a batch shows. What of the batch is done when an error comes is taken out of it.
 func (k *Kube) bringBatch(ctx context.Context, b *batch) error {
 	if b.file { // before Services: pools are there when the first of them comes
 		if err := k.bringFile(ctx); err != nil {
-			return err
+			k.logger.Warn("the cluster file is not in the log yet", "error", err)
+			signal(k.fileAgain)
 		}
 		b.file = false
 	}
