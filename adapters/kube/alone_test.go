@@ -346,6 +346,19 @@ func TestANodeThatIsShownAfterItsEndpointsServes(t *testing.T) {
 	}
 }
 
+// kube-proxy looks at no endpoints that are names, so that a node with such ones alone would drop what it is sent.
+func TestEndpointsThatAreNamesServeNowhere(t *testing.T) {
+	name := "lb-1"
+	for kind, nodes := range map[discoveryv1.AddressType]int{
+		discoveryv1.AddressTypeIPv4: 1, discoveryv1.AddressTypeIPv6: 1, discoveryv1.AddressTypeFQDN: 0,
+	} {
+		slice := &discoveryv1.EndpointSlice{AddressType: kind, Endpoints: []discoveryv1.Endpoint{{NodeName: &name}}}
+		if got := observedEndpoints(slice).Nodes; len(got) != nodes {
+			t.Errorf("of %s: %v", kind, got)
+		}
+	}
+}
+
 // A label that cannot be written is tried again, and Services do not wait for that.
 func TestALabelThatIsRefusedHoldsUpNoFacts(t *testing.T) {
 	var tries atomic.Int64
