@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -518,4 +519,25 @@ func TestAStatusThatIsWrittenIsNotWrittenAgain(t *testing.T) {
 			r.Fatal("Services are in the ledger, and nothing was ever written")
 		}
 	})
+}
+
+// A node's death may move all addresses of a large pool: what that is worth is found in one pass.
+func TestAFactOfManyChangesIsWorthItsEventsSoon(t *testing.T) {
+	m := newMirrored(t)
+	m.bring(t, shown("web"))
+	used := m.AddressesOf(shown("web").Key())[0]
+	many := happening{sequence: 1, changes: []ledger.Change{{Kind: ledger.Moved, Address: used, From: nodeAddress(0), Node: nodeAddress(1)}}}
+	for i := range 40_000 {
+		a := netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})
+		many.changes = append(many.changes, ledger.Change{Kind: ledger.Moved, Address: a, From: nodeAddress(0), Node: nodeAddress(1)})
+	}
+	many.changes = append(many.changes, ledger.Change{Kind: ledger.Moved, Address: used, From: nodeAddress(1), Node: nodeAddress(2)})
+	began := time.Now()
+	events := eventsOf(m.State, many)
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if len(events) != 1 || !strings.HasPrefix(events[0].Note, used.String()+" is announced by lb-3, before that by lb-1") {
+		t.Errorf("events %+v", events)
+	}
 }

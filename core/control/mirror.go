@@ -257,31 +257,35 @@ const longestNote = 1024
 
 // eventsOf are those that a fact is worth: one of each reason for each Service, by name and reason.
 func eventsOf(s *ledger.State, h happening) (all []Event) {
+	type named struct {
+		service ledger.ServiceKey
+		reason  string
+	}
+	told := map[named]int{} // among all
 	tell := func(key ledger.ServiceKey, warning bool, reason, note string) {
 		if _, there := s.ServiceSpec(key); !there {
 			return
 		}
-		i := slices.IndexFunc(all, func(e Event) bool { return e.Service == key && e.Reason == reason })
-		if i >= 0 {
+		if i, known := told[named{key, reason}]; known {
 			all[i].Note = clipped(all[i].Note+"; "+note, longestNote)
 			return
 		}
+		told[named{key, reason}] = len(all)
 		all = append(all, Event{Service: key, Sequence: h.sequence, Time: h.time, Warning: warning, Reason: reason, Note: clipped(note, longestNote)})
 	}
-	allocated := func(a netip.Addr) bool {
-		return slices.ContainsFunc(h.changes, func(c ledger.Change) bool { return c.Kind == ledger.Allocated && c.Address == a })
-	}
 	// An address may change hands several times by one fact: what counts is where it was before and where it ends.
-	last := func(i int) bool {
-		return !slices.ContainsFunc(h.changes[i+1:], func(c ledger.Change) bool {
-			return c.Address == h.changes[i].Address && (c.Kind == ledger.Moved || c.Kind == ledger.Unowned)
-		})
-	}
-	first := func(a netip.Addr) netip.Addr {
-		i := slices.IndexFunc(h.changes, func(c ledger.Change) bool {
-			return c.Address == a && (c.Kind == ledger.Moved || c.Kind == ledger.Unowned)
-		})
-		return h.changes[i].From
+	allocated, first, last := map[netip.Addr]bool{}, map[netip.Addr]netip.Addr{}, map[netip.Addr]int{}
+	for i, c := range h.changes {
+		switch c.Kind {
+		case ledger.Allocated:
+			allocated[c.Address] = true
+		case ledger.Moved, ledger.Unowned:
+			if _, known := last[c.Address]; !known {
+				first[c.Address] = c.From
+			}
+			last[c.Address] = i
+		case ledger.Released, ledger.Waiting, ledger.Freed, ledger.Conflicted, ledger.Undisputed, ledger.Configured, ledger.NodeChanged, ledger.VoterSet, ledger.Balanced, ledger.Rejected:
+		}
 	}
 	for i, c := range h.changes {
 		switch c.Kind {
@@ -294,8 +298,8 @@ func eventsOf(s *ledger.State, h happening) (all []Event) {
 		case ledger.Waiting:
 			tell(c.Service, true, "AddressMissing", c.Reason)
 		case ledger.Moved:
-			from := first(c.Address)
-			if !last(i) || allocated(c.Address) || from == c.Node {
+			from := first[c.Address]
+			if last[c.Address] != i || allocated[c.Address] || from == c.Node {
 				continue
 			}
 			note := fmt.Sprintf("%s is announced by %s", c.Address, s.Name(c.Node))
@@ -306,9 +310,9 @@ func eventsOf(s *ledger.State, h happening) (all []Event) {
 				tell(key, false, "AnnouncerChanged", note+": "+c.Reason)
 			}
 		case ledger.Unowned:
-			if last(i) {
+			if last[c.Address] == i {
 				for _, key := range s.Users(c.Address) {
-					tell(key, true, "NobodyAnnounces", fmt.Sprintf("%s, before that by %s: %s", c.Address, s.Name(first(c.Address)), c.Reason))
+					tell(key, true, "NobodyAnnounces", fmt.Sprintf("%s, before that by %s: %s", c.Address, s.Name(first[c.Address]), c.Reason))
 				}
 			}
 		case ledger.Conflicted:
