@@ -97,7 +97,11 @@ func (w *writer) mark(key ledger.ServiceKey, sequence uint64) {
 
 // take gives the Service that has waited longest, once there is one; false when the context has ended.
 func (w *writer) take(ctx context.Context) (key ledger.ServiceKey, epoch int, ok bool) {
-	defer context.AfterFunc(ctx, w.more.Broadcast)()
+	defer context.AfterFunc(ctx, func() {
+		w.mu.Lock() // or who has just seen that the context goes on would begin to wait afterwards
+		defer w.mu.Unlock()
+		w.more.Broadcast()
+	})()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for len(w.order) == 0 && ctx.Err() == nil {
