@@ -309,6 +309,43 @@ func TestWhoTakesOverPublishesNothingBeforeItHasLookedAtAll(t *testing.T) {
 	<-ended
 }
 
+// An edit that changes neither addresses nor owners may change what the status says of them.
+func TestAServiceThatIsDeclaredAnewIsLookedAt(t *testing.T) {
+	w, k := newAlone(t, asShown)
+	w.append(event.PoolAdded{Pool: event.Pool{Name: "four", Addresses: []string{"10.0.100.1-10.0.100.9"}}})
+	if err := k.ledger.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	k.leading.Store(true)
+	web := shownService("web", "uid", "1", func(v *corev1.Service) { v.Annotations = map[string]string{"viplog/address-pool": "four"} })
+	bring := func(v *corev1.Service) {
+		t.Helper()
+		k.show(t, v)
+		if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
+			t.Fatal(err)
+		}
+		w.wait("the log is followed", func() bool { return k.view.Load().state.Sequence() == w.ledger().Sequence() })
+	}
+	bring(web)
+	patient, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	key, epoch, _ := k.writer.take(patient)
+	k.writer.done(key, epoch)
+
+	both := web.DeepCopy()
+	prefer := corev1.IPFamilyPolicyPreferDualStack
+	both.ResourceVersion, both.Spec.IPFamilyPolicy = "2", &prefer
+	both.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
+	bring(both)
+	view := k.view.Load()
+	if got := control.StatusOf(view.state, Source, view.owners, observedService(both)).Conditions[1].Reason; got != "OneFamilyMissing" {
+		t.Fatalf("the status is to say %s", got)
+	}
+	if _, _, ok := k.writer.take(patient); !ok {
+		t.Error("nobody looks at its status")
+	}
+}
+
 // Endpoints name nodes, and the log knows nodes by their addresses: which may be shown after the endpoints.
 func TestANodeThatIsShownAfterItsEndpointsServes(t *testing.T) {
 	w, k := newAlone(t, asShown)

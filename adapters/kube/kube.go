@@ -141,9 +141,17 @@ func New(config Config) *Kube {
 func (k *Kube) Folded(entry log.Entry, changes []ledger.Change, lists []ledger.ListChange) {
 	k.mu.Lock()
 	k.mirror.Folded(entry.Sequence, entry.Time.UnixNano(), changes, lists)
+	if entry.Type == typeApplied {
+		if e, err := event.Decode(entry.Record); err == nil {
+			applied := e.(event.ServiceApplied)
+			k.mirror.Declared(ledger.ServiceKey{Namespace: applied.Namespace, Name: applied.Name})
+		}
+	}
 	k.mu.Unlock()
 	signal(k.folded)
 }
+
+var typeApplied = event.TypeOf(event.ServiceApplied{})
 
 func signal(to chan<- struct{}) {
 	select {

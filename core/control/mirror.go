@@ -153,6 +153,13 @@ func (m *Mirror) Folded(sequence uint64, timeNanos int64, changes []ledger.Chang
 	}
 }
 
+// Declared has a Service looked at that the last fact declares, also where that changed neither its addresses nor who announces them.
+func (m *Mirror) Declared(key ledger.ServiceKey) {
+	if _, known := m.services[key]; !known {
+		m.services[key] = m.sequence
+	}
+}
+
 // Sequence is that of the last fact folded.
 func (m *Mirror) Sequence() uint64 { return m.sequence }
 
