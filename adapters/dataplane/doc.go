@@ -9,7 +9,8 @@
 //
 // When a controller has said that the statuses of Services are written up to a fact, kube-proxy is about to know of them, or knows already. It has
 // served them when a sync has ended that began after that. When a sync begins is not said. But the next one begins a second after an end
-// at the earliest (minSyncPeriod, the default; pkg/proxy/runner), and a change that waits lets it begin then. So either
+// at the earliest (minSyncPeriod, the default; pkg/proxy/runner), and a change that waits lets it begin then. Where ends show that it is not so
+// (the mode ipvs, v1.33, another minSyncPeriod), it begins after the end before. So either
 //
 //   - a sync has ended since, and the one before it ended so late that it can only have begun since; or
 //   - no sync has ended for so long that one would have, had anything waited.

@@ -11,7 +11,7 @@ import (
 const (
 	// unknownPatience is how long a data plane is waited for that has never answered; if the host has just booted that is bootPatience.
 	unknownPatience = 10 * time.Second
-	// bootPatience is how long a node that has just booted waits for its data plane before it joins.
+	// bootPatience is how long a node that has just booted, or requires its data plane, waits for it, when it could join otherwise.
 	bootPatience = time.Minute
 	// deadAfter is how long kube-proxy is away or not healthy until the node is no candidate.
 	deadAfter = time.Minute
@@ -23,14 +23,15 @@ const (
 
 // plane is what is known of the data plane. It takes time from its caller.
 type plane struct {
-	isRequired bool // by the setting: it is waited for also before it has answered
+	isRequired bool // by the setting: it is waited for, and may be dead, also before it has answered
 	logger     *slog.Logger
 
 	begun     time.Time
-	isWaited  bool // the host has just booted: the node is not to join yet
-	answered  bool // ever
+	isWaited  bool      // the host has just booted, or kube-proxy is required: the node is not to join yet
+	couldJoin time.Time // since when it is only that; zero: it could not join anyway
+	answered  bool      // ever, healthy or not
 	saidNone  bool
-	asked     time.Time // when the last answer came, or did not come
+	asked     time.Time // when it was asked last; zero: a stamp of any age is believed
 	failing   time.Time // since when; zero: it is well
 	isDead    bool
 	isOther   bool // it did not answer in between: it may be another process
@@ -47,14 +48,19 @@ type mark struct {
 }
 
 func newPlane(now time.Time, isRequired, justBooted bool, logger *slog.Logger) *plane {
-	return &plane{begun: now, isRequired: isRequired, isWaited: justBooted, logger: logger, families: map[string]*syncs{}}
+	p := &plane{begun: now, isRequired: isRequired, isWaited: justBooted || isRequired, logger: logger, families: map[string]*syncs{}}
+	if justBooted { // a stamp from before may only seem to be old: after a boot clocks are set
+		p.asked = now
+	}
+	return p
 }
 
-// say takes the number up to which statuses are written. A lower one is of a controller that is no writer any more, or of another log.
-func (p *plane) say(through uint64, now time.Time) {
+// say takes the number up to which statuses are written, and tells whether it is another one. A lower one is of a controller that is no writer any more, or of
+// another log.
+func (p *plane) say(through uint64, now time.Time) (isNew bool) {
 	switch {
 	case through < p.published && now.Sub(p.saidAt) < staysNewest:
-		return
+		return false
 	case through < p.published:
 		p.marks = nil
 		for _, s := range p.families {
@@ -63,35 +69,41 @@ func (p *plane) say(through uint64, now time.Time) {
 	}
 	p.saidAt = now
 	if through == p.published {
-		return
+		return false
 	}
 	p.published = through
 	if len(p.marks) == maxMarks {
 		p.marks = p.marks[:maxMarks-1] // it is served when the next one is
 	}
 	p.marks = append(p.marks, mark{through, now})
+	return true
 }
 
-// took takes an answer, or the error that there is none.
+// joins takes note that the node could join from now on. Hosts that boot together have no log for a while, and no API server for longer.
+func (p *plane) joins(now time.Time) {
+	if p.couldJoin.IsZero() {
+		p.couldJoin = now
+	}
+}
+
+// took takes an answer, or the error that there is none, and when it was asked for.
 func (p *plane) took(h health, err error, now time.Time) {
 	if err == nil {
+		if !p.answered {
+			p.answered = true
+			p.logger.Info("the data plane answers: a new address is announced when it serves it")
+		}
 		p.sawSyncs(h, now)
 	} else {
 		p.isOther = true
 	}
 	if err == nil && h.isHealthy {
-		if !p.answered {
-			p.logger.Info("the data plane answers: a new address is announced when it serves it")
-		}
-		if p.isDead {
-			p.logger.Info("the data plane is back")
-		}
-		p.answered, p.failing, p.isDead = true, time.Time{}, false
+		p.failing = time.Time{}
 	} else if p.failing.IsZero() {
 		p.failing = now
 	}
 	p.asked = now
-	if p.answered && !p.isDead && !p.failing.IsZero() && now.Sub(p.failing) >= deadAfter {
+	if (p.answered || p.isRequired) && !p.isDead && !p.failing.IsZero() && now.Sub(p.failing) >= deadAfter {
 		p.isDead = true
 		p.logger.Error("the data plane is dead: this node is no candidate, if another one is", "for", deadAfter, "error", why(h, err))
 	}
@@ -106,8 +118,12 @@ func why(h health, err error) string {
 }
 
 func (p *plane) sawSyncs(h health, now time.Time) {
-	if h.hasNone { // it counts as one sync, of when it answered first
-		h.stamps = map[string]stamp{"": {at: p.begun}}
+	if h.hasNone { // it counts as one sync, of when the process answered first
+		first := stamp{at: now}
+		if s := p.families[""]; s != nil && !p.isOther {
+			first.at = s.stamp
+		}
+		h.stamps = map[string]stamp{"": first}
 	} else {
 		delete(p.families, "")
 	}
@@ -134,14 +150,19 @@ func (p *plane) settle(now time.Time, err error) {
 		}
 		p.marks = slices.DeleteFunc(p.marks, func(m mark) bool { return m.through <= p.serves() })
 	}
+	if p.isDead && p.hasSynced() { // until then the kernel's rules are as old as it was dead for
+		p.isDead = false
+		p.logger.Info("the data plane is back")
+	}
 	waited := now.Sub(p.begun)
+	tooLong := !p.couldJoin.IsZero() && now.Sub(p.couldJoin) >= bootPatience
 	switch {
 	case p.isWaited && p.hasSynced():
 		p.isWaited = false
-		p.logger.Info("the data plane has served since the boot: the node may join", "after", waited.Round(time.Millisecond))
-	case p.isWaited && waited >= bootPatience:
+		p.logger.Info("the data plane has served: the node may join", "after", waited.Round(time.Millisecond))
+	case p.isWaited && tooLong:
 		p.isWaited = false
-		p.logger.Warn("the data plane has not served since the boot: the node joins all the same", "after", bootPatience, "error", err)
+		p.logger.Warn("the data plane has not served: the node joins all the same", "after", bootPatience, "error", err)
 	}
 	if !p.answered && !p.saidNone && !p.isWaited && waited >= unknownPatience {
 		p.saidNone = true

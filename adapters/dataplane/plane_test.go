@@ -19,6 +19,8 @@ func newTestPlane(isRequired, justBooted bool) *plane {
 	return newPlane(epoch, isRequired, justBooted, slog.New(slog.DiscardHandler))
 }
 
+func joins(p *plane, now time.Duration) { p.joins(at(now)) }
+
 // synced is an answer of a healthy kube-proxy at an instant, whose last sync of IPv4 ended at another.
 func synced(end, now time.Duration) health {
 	return health{isHealthy: true, stamps: map[string]stamp{"IPv4": {at(end), now - end}}}
@@ -26,8 +28,9 @@ func synced(end, now time.Duration) health {
 
 var errAway = errors.New("connection refused")
 
-// proxy is kube-proxy as its runner would have it: a change waits for a second after the end of the sync before.
+// proxy is kube-proxy as its runner would have it: a change waits for its minSyncPeriod after the end of the sync before.
 type proxy struct {
+	minSync time.Duration
 	changes []time.Duration // when it knew of each, in order
 	takes   func() time.Duration
 	begins  []time.Duration
@@ -39,7 +42,7 @@ func (p *proxy) run(until time.Duration) {
 	ended, next := -time.Minute, 0
 	p.begins, p.ends = []time.Duration{ended}, []time.Duration{ended}
 	for next < len(p.changes) {
-		begin := max(p.changes[next], ended+minSync)
+		begin := max(p.changes[next], ended+p.minSync)
 		if begin > until {
 			return
 		}
@@ -79,8 +82,11 @@ func TestNothingIsSaidToBeServedBeforeKubeProxyServesIt(t *testing.T) {
 		const horizon = 20 * time.Second
 		type status struct{ said, known time.Duration }
 		var statuses []status
-		kube := proxy{takes: func() time.Duration { return draw("sync", syncTakes) }}
-		for now := draw("idle", 8*time.Second); now < horizon-4*time.Second; now += draw("pause", 3*time.Second) + time.Millisecond {
+		kube := proxy{
+			minSync: rapid.SampledFrom([]time.Duration{0, 200 * time.Millisecond, minSync}).Draw(t, "minSyncPeriod"),
+			takes:   func() time.Duration { return draw("sync", syncTakes) },
+		}
+		for now := time.Millisecond + draw("idle", 8*time.Second); now < horizon-4*time.Second; now += draw("pause", 3*time.Second) + time.Millisecond {
 			known := now + draw("watch", watchTakes)
 			if rapid.Bool().Draw(t, "status") {
 				statuses = append(statuses, status{now + draw("say", 60*time.Millisecond), known})
@@ -152,8 +158,23 @@ func TestHowADataPlaneStands(t *testing.T) {
 		isRequired, justBooted bool
 		steps                  []step
 	}{
-		"an agent that starts beside a kube-proxy that runs": {false, true, []step{
+		"a boot, after which an agent starts beside a kube-proxy that runs": {false, true, []step{
+			{0, answers(-time.Minute), starting, -1, 0},
+			{5 * s, answers(-time.Minute), up, -1, 0},
+		}},
+		"a boot, in which the clock is set after kube-proxy has started": {false, true, []step{
+			{0, away, starting, -1, 0},
+			{100 * ms, answers(-2 * time.Hour), starting, -1, 0},
+			{3 * s, answers(-2 * time.Hour), starting, -1, 0},
+			{4 * s, answers(3900 * ms), up, -1, 0},
+		}},
+		"one that starts anew, and the clock is set then": {false, false, []step{
 			{0, answers(-time.Hour), up, -1, 0},
+			{1 * s, says(5), up, 0, 0},
+			{1100 * ms, away, up, 0, 0},
+			{1200 * ms, answers(-2 * time.Hour), up, 0, 0}, // no sync
+			{3 * s, answers(-2 * time.Hour), up, 0, 0},
+			{3100 * ms, answers(3050 * ms), up, 5, 0},
 		}},
 		"a boot, in which the first stamp is of no sync": {false, true, []step{
 			{0, away, starting, -1, 0},
@@ -165,7 +186,16 @@ func TestHowADataPlaneStands(t *testing.T) {
 			{14800 * ms, answers(9900 * ms), starting, -1, 0},
 			{15 * s, answers(9900 * ms), up, -1, 0},
 		}},
+		"a boot of all hosts, after which the log comes late, and the API server later": {false, true, []step{
+			{0, away, starting, -1, 0},
+			{300 * s, away, starting, -1, 0},
+			{301 * s, joins, starting, -1, 0},
+			{320 * s, away, starting, -1, 0},
+			{330 * s, answers(329900 * ms), starting, -1, 0},
+			{331 * s, answers(330700 * ms), up, -1, 0},
+		}},
 		"a boot without a kube-proxy": {false, true, []step{
+			{0, joins, starting, -1, 0},
 			{59 * s, away, starting, -1, 0},
 			{60 * s, away, up, -1, 0},
 			{61 * s, says(5), up, -1, 0},
@@ -176,15 +206,46 @@ func TestHowADataPlaneStands(t *testing.T) {
 			{100 * s, away, up, -1, 0},
 		}},
 		"a kube-proxy that is required and away": {true, false, []step{
-			{0, away, up, -1, 0},
+			{0, away, starting, -1, 0}, // when the host was booted does not matter: it may have had no API server
+			{0, joins, starting, -1, 0},
+			{1 * s, says(5), starting, 0, 0},
+			{59 * s, away, starting, 0, 0},
+			{60 * s, away, dead, 0, 0},
+			{70 * s, answers(69 * s), dead, 0, 0},
+			{75 * s, answers(69 * s), up, 5, 0},
+		}},
+		"a kube-proxy that is required, and begins after the agent": {true, false, []step{
+			{0, away, starting, -1, 0},
+			{3 * s, answers(2900 * ms), starting, -1, 0},
+			{5 * s, answers(4500 * ms), up, -1, 0},
+		}},
+		"an agent that starts beside a kube-proxy that is required and runs": {true, false, []step{
+			{0, answers(-time.Minute), up, -1, 0},
+		}},
+		"an agent that starts beside one that is not healthy": {false, false, []step{
+			{0, ill, up, -1, 0},
 			{1 * s, says(5), up, 0, 0},
-			{100 * s, away, up, 0, 0},
+			{60 * s, ill, dead, 0, 0},
+		}},
+		"a boot, in which one that is required does not start": {true, true, []step{
+			{0, joins, starting, -1, 0},
+			{0, away, starting, -1, 0},
+			{59 * s, away, starting, -1, 0},
+			{60 * s, away, dead, -1, 0},
 		}},
 		"one of an old version": {false, false, []step{
 			{0, old, up, -1, 0},
 			{8 * s, says(5), up, 0, 0},
 			{9100 * ms, old, up, 0, 0},
 			{9200 * ms, old, up, 5, 0},
+		}},
+		"one of an old version that starts anew": {false, false, []step{
+			{0, old, up, -1, 0},
+			{8 * s, away, up, -1, 0},
+			{9 * s, old, up, -1, 0},
+			{9100 * ms, says(5), up, 0, 0},
+			{11 * s, old, up, 0, 0}, // it may not have synced yet
+			{14 * s, old, up, 5, 0},
 		}},
 		"one that is away for less than a minute, and then for longer": {false, false, []step{
 			{0, answers(-time.Hour), up, -1, 0},
@@ -193,7 +254,23 @@ func TestHowADataPlaneStands(t *testing.T) {
 			{61500 * ms, answers(61 * s), up, -1, 0},
 			{70 * s, away, up, -1, 0},
 			{130 * s, away, dead, -1, 0},
-			{140 * s, answers(139 * s), up, -1, 0},
+			{140 * s, answers(139 * s), dead, -1, 0}, // another process, which has synced nothing yet
+			{143 * s, answers(142 * s), up, -1, 0},
+		}},
+		"one that is dead, and each process of it ends before it has synced": {false, false, []step{
+			{0, answers(-time.Hour), up, -1, 0},
+			{2 * s, away, up, -1, 0},
+			{62 * s, away, dead, -1, 0},
+			{64 * s, answers(63 * s), dead, -1, 0},
+			{66 * s, answers(63 * s), dead, -1, 0},
+			{67 * s, away, dead, -1, 0},
+			{370 * s, answers(369 * s), dead, -1, 0},
+		}},
+		"one that was not healthy for long, and is": {false, false, []step{
+			{0, answers(-time.Hour), up, -1, 0},
+			{2 * s, ill, up, -1, 0},
+			{62 * s, ill, dead, -1, 0},
+			{64 * s, answers(63 * s), up, -1, 0},
 		}},
 		"one that is not healthy": {false, false, []step{
 			{0, answers(-time.Hour), up, -1, 0},
@@ -232,7 +309,8 @@ func TestHowADataPlaneStands(t *testing.T) {
 			{8450 * ms, answers(8400 * ms), up, -1, 0},
 			{8500 * ms, says(5), up, 0, 0},
 			{8600 * ms, answers(8400 * ms), up, 0, 0},
-			{8900 * ms, answers(8800 * ms), up, 5, 0},
+			{8900 * ms, answers(8800 * ms), up, 0, 0}, // it may have begun before
+			{9300 * ms, answers(9200 * ms), up, 5, 0},
 		}},
 		"a number that goes back": {false, false, []step{
 			{0, answers(-time.Hour), up, -1, 0},

@@ -13,7 +13,7 @@ import (
 // Modes of a Config.
 const (
 	ModeAuto      = "auto"       // kube-proxy, from when it has answered once on; before, nothing is waited for but at a boot
-	ModeKubeProxy = "kube-proxy" // also when it has never answered
+	ModeKubeProxy = "kube-proxy" // also when it has never answered: a node without one is no candidate after a minute
 	ModeNone      = "none"       // nothing is waited for
 )
 
@@ -49,12 +49,19 @@ func New(c Config) *Watch {
 
 // Published takes the sequence up to which all statuses have been written, as a controller has just said it.
 func (w *Watch) Published(through uint64) {
-	w.do(func(p *plane) { p.say(through, time.Now()) })
+	isNew := false
+	w.do(func(p *plane) { isNew = p.say(through, time.Now()) })
+	if !isNew {
+		return
+	}
 	select {
 	case w.bell <- struct{}{}:
 	default:
 	}
 }
+
+// LogOpened says that the log can be read: from now on a node that has just booted waits for its data plane alone.
+func (w *Watch) LogOpened() { w.do(func(p *plane) { p.joins(time.Now()) }) }
 
 // do changes the plane, and tells what is other than before.
 func (w *Watch) do(f func(*plane)) (pause time.Duration) {
@@ -87,6 +94,6 @@ func (w *Watch) Run(ctx context.Context) error {
 		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 			return nil
 		}
-		alarm.Reset(w.do(func(p *plane) { p.took(h, err, time.Now()) }))
+		alarm.Reset(w.do(func(p *plane) { p.took(h, err, last) })) // what it says may be as old as the question
 	}
 }

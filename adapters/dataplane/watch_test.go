@@ -20,6 +20,7 @@ type served struct {
 	mu    sync.Mutex
 	ended time.Time
 	asked int
+	slow  time.Duration // from what it says to when that arrives
 }
 
 func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -34,12 +35,20 @@ func (s *served) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	stamp := func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 	fmt.Fprintf(w, `{"lastUpdated":%q,"currentTime":%q,"nodeEligible":true,"healthy":true,"status":{"IPv4":{"lastUpdated":%q,"healthy":true}}}`,
 		stamp(now), stamp(now), stamp(s.ended))
+	time.Sleep(s.slow)
 }
 
 func (s *served) sync() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = time.Now()
+}
+
+// times is how often it was asked.
+func (s *served) times() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
 }
 
 func TestAWatchAsksKubeProxyAndTellsTheNode(t *testing.T) {
@@ -68,6 +77,8 @@ func TestAWatchAsksKubeProxyAndTellsTheNode(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
+	time.Sleep(250 * time.Millisecond)
+	kube.sync()
 	next(node.ServesThrough(node.ServesAll))
 
 	// A sync before the status, and the one of the status a second after it.
@@ -88,6 +99,45 @@ func TestAWatchAsksKubeProxyAndTellsTheNode(t *testing.T) {
 	w.Published(8)
 	if took := next(node.ServesThrough(8)); took < time.Second {
 		t.Errorf("told after %v that there was nothing to be synced", took)
+	}
+
+	// What is said again and again is no reason to ask.
+	before := kube.times()
+	for range 20 {
+		w.Published(8)
+		time.Sleep(50 * time.Millisecond)
+	}
+	if n := kube.times() - before; n > 2 {
+		t.Errorf("asked %d times in a second in which nothing waited", n)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// An answer says what was when it was asked for: what has happened since is not in it.
+func TestAnAnswerThatIsLateSaysNothingOfLater(t *testing.T) {
+	kube := &served{ended: time.Now().Add(-time.Hour), slow: 700 * time.Millisecond}
+	server := httptest.NewServer(kube)
+	defer server.Close()
+	told := make(chan time.Time, 1)
+	w := New(Config{
+		Mode: ModeAuto, Healthz: strings.TrimPrefix(server.URL, "http://"), Logger: slog.New(slog.DiscardHandler),
+		Tell: func(in node.DataPlane) {
+			if in == node.ServesThrough(7) {
+				told <- time.Now()
+			}
+		},
+	})
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { ended <- w.Run(ctx) }()
+	time.Sleep(time.Second)
+	w.Published(7)
+	said := time.Now()
+	if least := watchTakes + minSync + syncTakes + kube.slow; (<-told).Sub(said) < least {
+		t.Errorf("told in less than %v that nothing was to be synced: the answer is older", least)
 	}
 	cancel()
 	if err := <-ended; err != nil {

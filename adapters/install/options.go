@@ -35,7 +35,9 @@ type Options struct {
 	HTTP netip.AddrPort
 	// LabelNodes lets controllers label the nodes that carry addresses, which is how Pods find them.
 	LabelNodes bool
-	Frontend   *Frontend // nil: nobody keeps the control plane's front end
+	// DataPlane are the flags that say what a node waits for before it announces a new address.
+	DataPlane []string
+	Frontend  *Frontend // nil: nobody keeps the control plane's front end
 }
 
 // Frontend is the control plane's, which viplog keeps as static Pods.

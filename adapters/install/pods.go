@@ -24,6 +24,9 @@ const (
 	machineID    = "/etc/machine-id"
 )
 
+// Mounted are the places of a Pod where no folder of the host's can be.
+func Mounted() []string { return []string{hostsFolder, secretFolder, machineID} }
+
 // stopSeconds are for the hand-over and the stop of what else runs, with as much again.
 const stopSeconds = 30
 
@@ -165,6 +168,9 @@ func args(o Options, hosts []Host) []string {
 	}
 	if o.TrustFeed {
 		all = append(all, "--trust-feed")
+	}
+	if anyNode(hosts) {
+		all = append(all, o.DataPlane...)
 	}
 	if o.Frontend != nil {
 		all = append(all, o.Frontend.Args...)

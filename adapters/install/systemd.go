@@ -22,6 +22,7 @@ func Unit(o Options, binary string) string {
 	if o.TrustFeed {
 		command = append(command, "--trust-feed")
 	}
+	command = append(command, o.DataPlane...)
 	capabilities, writes := "CAP_NET_RAW CAP_SYS_NICE", []string{o.DataFolder}
 	if o.Frontend != nil {
 		capabilities = "CAP_NET_ADMIN " + capabilities

@@ -8,10 +8,12 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"viplog/core/log"
 	"viplog/core/log/logtest"
 )
 
@@ -64,7 +66,7 @@ func harness(trust bool, nc *nats.Conn) func(t *testing.T) logtest.Harness {
 				if err := l.js.DeleteStream(ctx, l.stream); err != nil {
 					t.Error(err)
 				}
-				if _, err := l.js.CreateStream(ctx, l.config(Options{})); err != nil {
+				if _, err := l.js.CreateStream(ctx, l.config()); err != nil {
 					t.Error(err)
 				}
 			},
@@ -94,7 +96,7 @@ func guarded(nc, admin *nats.Conn, replicas int) func(t *testing.T) logtest.Harn
 			ForgePush:       func(entity string, sequence uint64) { forge(l, entity, sequence) },
 			Replace: func() {
 				remove()
-				if _, err := js.CreateStream(context.Background(), l.config(Options{Cluster: cluster, Replicas: replicas})); err != nil {
+				if _, err := js.CreateStream(context.Background(), l.config()); err != nil {
 					t.Error(err)
 				}
 			},
@@ -142,4 +144,37 @@ func TestContractWithTLSAndUsers(t *testing.T) {
 		Host: "127.0.0.1", TLS: ca.config(t), Users: []User{{Key: me.key, Permissions: everything(me.key, "c.test")}},
 	})
 	logtest.Run(t, guarded(me.connect(t, server.URL(), ca.config(t)), connect(t, server), 1))
+}
+
+func TestALogThatIsDeletedIsMadeAnewByWhoMayMakeIt(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, start(t, ServerOptions{}))
+	maker := open(t, nc, Options{Cluster: "c.test"})
+	reader := must(Open(t.Context(), nc, Options{Cluster: "c.test"}))
+	if _, err := maker.Append(t.Context(), logtest.NewFact("node.a", 1), 0); err != nil {
+		t.Fatal(err)
+	}
+	before := must(maker.Head(t.Context()))
+	if err := maker.js.DeleteStream(t.Context(), maker.stream); err != nil {
+		t.Fatal(err)
+	}
+	if head, err := reader.Head(t.Context()); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Fatalf("who may not make the log finds %+v, %v", head, err)
+	}
+	var after log.Head
+	for deadline := time.Now().Add(5 * time.Second); ; { // nats-server removes the folder of its last stream late, in which a creation may fail
+		var err error
+		if after, err = maker.Head(t.Context()); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	if after.ID == before.ID || after.Last != 0 {
+		t.Errorf("the log is %+v, and was %+v before it was deleted", after, before)
+	}
+	if again := must(reader.Head(t.Context())); again != after {
+		t.Errorf("others find %+v", again)
+	}
 }

@@ -98,7 +98,7 @@ func (f *follower) run(ctx context.Context) error {
 
 // take delivers a push that is next, and otherwise remembers what it proves.
 func (f *follower) take(push *nats.Msg) {
-	if !f.trust {
+	if !f.options.TrustFeed {
 		f.rings = ringTries
 		return
 	}

@@ -35,9 +35,9 @@ type Options struct {
 type Log struct {
 	js      jetstream.JetStream
 	nc      *nats.Conn
+	options Options
 	cluster string // as a token
 	stream  string
-	trust   bool
 	logger  *slog.Logger
 
 	patience time.Duration // how long one answer may take
@@ -77,13 +77,13 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Log, error) {
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
 	l := &Log{
-		js: js, nc: nc, cluster: token, stream: streamPrefix + token,
-		trust: o.TrustFeed, logger: o.Logger, patience: 2 * time.Second,
+		js: js, nc: nc, options: o, cluster: token, stream: streamPrefix + token,
+		logger: o.Logger, patience: 2 * time.Second,
 	}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
-	stream, err := l.opened(ctx, o)
+	stream, err := l.opened(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: open %s: %w", l.stream, err)
 	}
@@ -95,19 +95,19 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Log, error) {
 
 // opened finds the stream, or makes it. Who may make it waits, as long as the context lets it, for servers that are still becoming a
 // cluster: three new ones have to see each other once, later two are enough.
-func (l *Log) opened(ctx context.Context, o Options) (jetstream.Stream, error) {
-	if !o.Create {
+func (l *Log) opened(ctx context.Context) (jetstream.Stream, error) {
+	if !l.options.Create {
 		stream, err := l.js.Stream(ctx, l.stream)
 		if isForming(err) && l.denied() {
 			err = fmt.Errorf("%w: %w", ErrForbidden, l.nc.LastError())
 		}
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			return nil, fmt.Errorf("%w: %s", ErrNoLog, o.Cluster)
+			return nil, fmt.Errorf("%w: %s", ErrNoLog, l.options.Cluster)
 		}
 		return stream, err
 	}
 	for {
-		stream, err := l.made(ctx, o)
+		stream, err := l.made(ctx)
 		if err == nil || ctx.Err() != nil || !isForming(err) {
 			return stream, err
 		}
@@ -125,12 +125,12 @@ func (l *Log) opened(ctx context.Context, o Options) (jetstream.Stream, error) {
 
 // made finds the stream, else makes it, and gives it the replicas that are wanted. Of those who make it at one time one does, and
 // the others take that.
-func (l *Log) made(ctx context.Context, o Options) (jetstream.Stream, error) {
+func (l *Log) made(ctx context.Context) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.patience)
 	defer cancel()
 	stream, err := l.js.Stream(ctx, l.stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		config := l.config(o)
+		config := l.config()
 		stream, err = l.js.CreateStream(ctx, config)
 		if isAlone(err) { // a NATS of somebody else's may be one server; what follows warns of it
 			config.Replicas = 1
@@ -143,10 +143,10 @@ func (l *Log) made(ctx context.Context, o Options) (jetstream.Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if config := stream.CachedInfo().Config; config.Replicas < o.Replicas && l.fit(config) == nil {
-		config.Replicas = o.Replicas
+	if config := stream.CachedInfo().Config; config.Replicas < l.options.Replicas && l.fit(config) == nil {
+		config.Replicas = l.options.Replicas
 		if _, err := l.js.UpdateStream(ctx, config); err != nil { // the log is there, and the next who opens it tries again
-			l.logger.Warn("the log has fewer replicas than it should", "stream", l.stream, "wanted", o.Replicas, "error", err)
+			l.logger.Warn("the log has fewer replicas than it should", "stream", l.stream, "wanted", l.options.Replicas, "error", err)
 		}
 	}
 	return stream, nil
@@ -168,13 +168,13 @@ func isForming(err error) bool {
 // denied says whether the server has refused the user something since the connection was made.
 func (l *Log) denied() bool { return errors.Is(l.nc.LastError(), nats.ErrPermissionViolation) }
 
-func (l *Log) config(o Options) jetstream.StreamConfig {
+func (l *Log) config() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        l.stream,
-		Description: "viplog: the facts of cluster " + o.Cluster,
+		Description: "viplog: the facts of cluster " + l.options.Cluster,
 		Subjects:    []string{logSubjects(l.cluster)},
 		Storage:     jetstream.FileStorage,
-		Replicas:    max(o.Replicas, 1),
+		Replicas:    max(l.options.Replicas, 1),
 		Retention:   jetstream.LimitsPolicy,
 		Discard:     jetstream.DiscardNew,
 		Duplicates:  duplicates,
@@ -231,9 +231,13 @@ func Clusters(ctx context.Context, nc *nats.Conn) ([]string, error) {
 	return clusters, nil
 }
 
-// Head implements log.Log.
+// Head implements log.Log. Who may make the log makes another one where it has been deleted: each who follows it notices, and begins anew.
 func (l *Log) Head(ctx context.Context) (log.Head, error) {
 	stream, err := l.js.Stream(ctx, l.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) && l.options.Create {
+		l.logger.Error("the log has been deleted with all its facts: another one begins", "stream", l.stream)
+		stream, err = l.made(ctx)
+	}
 	if err != nil {
 		return log.Head{}, fmt.Errorf("jetstream: head of %s: %w", l.stream, err)
 	}

@@ -491,7 +491,7 @@ func TestAStreamThatWritersCanRewriteIsNoLog(t *testing.T) {
 	if err := l.js.DeleteStream(t.Context(), l.stream); err != nil {
 		t.Fatal(err)
 	}
-	config := l.config(Options{Cluster: "a"})
+	config := l.config()
 	config.AllowMsgTTL = true
 	if _, err := l.js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)

@@ -243,7 +243,6 @@ func TestAStatusThatIsRefusedHoldsUpNoOthers(t *testing.T) {
 	})
 	k.show(t, shownService("bad", "bad", "1"), shownService("web", "web", "2"))
 	k.leading.Store(true)
-	k.checked.Store(true)
 	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -265,48 +264,6 @@ func TestAStatusThatIsRefusedHoldsUpNoOthers(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("20 Events took %v beside a status that is refused", took)
 	}
-}
-
-// stuckLedger is one whose log is not read to its head yet.
-type stuckLedger struct {
-	Ledger
-	stuck chan struct{}
-}
-
-// CatchUp implements Ledger.
-func (l *stuckLedger) CatchUp(ctx context.Context) error {
-	select {
-	case <-l.stuck:
-	case <-ctx.Done():
-	}
-	return l.Ledger.CatchUp(ctx)
-}
-
-// Who died may have left a status unwritten: who takes over says nothing of statuses before it has looked at all.
-func TestWhoTakesOverPublishesNothingBeforeItHasLookedAtAll(t *testing.T) {
-	w, k := newAlone(t, asShown)
-	k.show(t, shownService("web", "web", "1"))
-	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
-		t.Fatal(err)
-	}
-	w.wait("the log is followed", func() bool { v := k.view.Load(); return v != nil && v.state.Sequence() == w.ledger().Sequence() })
-	stuck := &stuckLedger{k.ledger, make(chan struct{})}
-	k.ledger = stuck
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { k.lead(ctx); close(ended) }()
-	w.wait("it leads", k.Leads)
-	signal(k.folded)
-	w.wait("what was folded is looked at", func() bool {
-		k.writer.mu.Lock()
-		defer k.writer.mu.Unlock()
-		return k.writer.folded > 0
-	})
-	if got := k.Published(); got > 0 {
-		t.Errorf("published is %d, and web has no status", got)
-	}
-	cancel()
-	<-ended
 }
 
 // An edit that changes neither addresses nor owners may change what the status says of them.

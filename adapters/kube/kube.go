@@ -119,7 +119,6 @@ type Kube struct {
 	fileAgain chan struct{} // capacity 1: the cluster file could not be appended
 	view      atomic.Pointer[view]
 	leading   atomic.Bool
-	checked   atomic.Bool // it leads, and all Services are to be looked at, or have been
 	synced    atomic.Bool
 }
 
@@ -166,10 +165,9 @@ func (k *Kube) Synced() bool { return k.synced.Load() }
 // Leads tells whether this controller is the one that writes.
 func (k *Kube) Leads() bool { return k.leading.Load() }
 
-// Published is the sequence up to which every status that follows from the log has been written; 0 for a controller that does not write, or has
-// not looked yet at what the one before it left.
+// Published is the sequence up to which every status that follows from the log has been written; 0 for a controller that does not write.
 func (k *Kube) Published() uint64 {
-	if !k.checked.Load() {
+	if !k.leading.Load() {
 		return 0
 	}
 	return k.writer.publishedNow()
@@ -264,6 +262,7 @@ const checkInterval = 5 * time.Minute
 func (k *Kube) lead(ctx context.Context) {
 	k.writer.reset()
 	k.teller.reset()
+	k.checkAll(1) // before anything can be said to be published
 	k.leading.Store(true)
 	defer k.leading.Store(false)
 	k.mu.Lock()
@@ -273,9 +272,7 @@ func (k *Kube) lead(ctx context.Context) {
 		return
 	}
 	k.logger.Info("this controller writes to Kubernetes")
-	k.checkAll(1)
-	k.checked.Store(true)
-	defer k.checked.Store(false)
+	k.checkAll(1) // also those that the caches have been shown meanwhile
 	k.queue.add(func(b *batch) { b.whole, b.file = true, true })
 
 	working, cancel := context.WithCancel(ctx)

@@ -25,6 +25,10 @@ const writersAtOnce = 8
 // noFact is the sequence of a look that no fact is the reason of: nothing published waits for it.
 const noFact = math.MaxUint64
 
+// holds is how many tries that fail hold up what is published, with their pauses for longer than a node waits. One status that the API server never takes,
+// as by a policy of its namespace, is not to delay each new address of all others.
+const holds = 8
+
 // writer knows which statuses are to be looked at, and since which fact.
 type writer struct {
 	mu    sync.Mutex
@@ -128,15 +132,12 @@ func (w *writer) done(key ledger.ServiceKey, epoch int) {
 	signal(w.wrote)
 }
 
-// triesThatHold is how often a status may be forbidden before what is published no longer waits for it.
-const triesThatHold = 5
-
 // later has it looked at again after a while, and counts how often that was in a row.
 func (w *writer) later(key ledger.ServiceKey, epoch int, forbidden bool) (tries int) {
 	w.mu.Lock()
 	w.tries[key]++
 	tries = w.tries[key]
-	if forbidden && tries >= triesThatHold && epoch == w.epoch {
+	if forbidden && tries >= holds && epoch == w.epoch {
 		w.letGo(key)
 	}
 	w.mu.Unlock()
@@ -146,6 +147,7 @@ func (w *writer) later(key ledger.ServiceKey, epoch int, forbidden bool) (tries 
 		w.finish(key, epoch, true)
 		w.mu.Unlock()
 		w.more.Broadcast()
+		signal(w.wrote)
 	})
 	return tries
 }
@@ -160,7 +162,11 @@ func (w *writer) finish(key ledger.ServiceKey, epoch int, again bool) {
 		w.order = append(w.order, key)
 	}
 	if again {
-		w.mark(key, since)
+		if w.tries[key] < holds {
+			w.mark(key, since)
+		} else {
+			w.mark(key, noFact)
+		}
 	}
 	w.open.remove(since)
 }
@@ -192,7 +198,8 @@ func (w *writer) isIdle() bool {
 	return true
 }
 
-// publishedNow is the sequence up to which every status that follows from facts is written. It never falls while one controller writes.
+// publishedNow is the sequence up to which every status that follows from facts is written, or was tried in vain for long. It never falls while one
+// controller writes.
 func (w *writer) publishedNow() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -238,7 +245,7 @@ func (k *Kube) write(ctx context.Context) {
 			k.logger.Error("the API server does not take a status", "service", key, "error", err)
 		default:
 			away := k.noteAway(err)
-			if k.writer.later(key, epoch, isForbidden(err)) == triesThatHold && !away {
+			if k.writer.later(key, epoch, isForbidden(err)) == 5 && !away {
 				k.logger.Warn("a status is not written yet", "service", key, "error", err)
 			}
 			continue

@@ -130,3 +130,23 @@ func TestAWriterThatBeginsToWaitAsItsContextEndsIsWoken(t *testing.T) {
 		t.Error("it waits still")
 	}
 }
+
+// One status that the API server never takes, as by a policy of its namespace, is not what new addresses of all others wait for.
+func TestAStatusThatIsNeverWrittenHoldsUpWhatIsPublishedForAWhileOnly(t *testing.T) {
+	w := newWriter()
+	web := ledger.ServiceKey{Namespace: "shop", Name: "web"}
+	w.touch([]control.Touched{{Service: web, Sequence: 7}}, 9)
+	for try := range holds {
+		if got := w.publishedNow(); got != 6 {
+			t.Fatalf("after %d tries published is %d", try, got)
+		}
+		key, epoch, _ := w.take(t.Context())
+		w.mu.Lock()
+		w.tries[key]++
+		w.finish(key, epoch, true) // as later does, without its pauses
+		w.mu.Unlock()
+	}
+	if got := w.publishedNow(); got != 9 || w.isIdle() {
+		t.Errorf("after %d tries published is %d (idle: %t)", holds, got, w.isIdle())
+	}
+}

@@ -23,6 +23,17 @@ func (f *dataPlaneFlags) add(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("data-plane", cobra.FixedCompletions(dataPlaneModes, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// args are the flags of an agent that does as these say. Those that are what an agent takes anyway are left out.
+func (f *dataPlaneFlags) args() (all []string) {
+	if f.mode != dataplane.ModeAuto {
+		all = append(all, "--data-plane="+f.mode)
+	}
+	if f.healthz != dataplane.DefaultHealthz {
+		all = append(all, "--kube-proxy-healthz="+f.healthz)
+	}
+	return all
+}
+
 func (f *dataPlaneFlags) check() error {
 	if !slices.Contains(dataPlaneModes, f.mode) {
 		return fmt.Errorf("--data-plane %q is unknown; use one of %s", f.mode, strings.Join(dataPlaneModes, ", "))

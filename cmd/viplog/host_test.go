@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	natsjetstream "github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/fx"
 
 	"viplog/adapters/identity"
+	"viplog/core/log"
 )
 
 // loneCluster has one host, which can be controller and voter.
@@ -181,6 +183,40 @@ func TestHostsThatComeAndGoTakeEffectWithoutARestart(t *testing.T) {
 		}
 		d.look()
 		within(t, 5*time.Second, "who has left is not connected", func() bool { return !nc.IsConnected() })
+	})
+}
+
+// A controller begins the log anew that somebody has deleted, and puts into it what it knows, without a restart.
+func TestALogThatIsDeletedBeginsAnew(t *testing.T) {
+	runsHost(t, loneHost(t), t.TempDir(), func(a *hostAgents, _ *hostDirectory) {
+		const service = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n"
+		if err := os.WriteFile(filepath.Join(a.options.services, "web.yaml"), []byte(service), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.goOn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		head := func() (h log.Head) {
+			if a.log.log.wait(t.Context()) == nil {
+				h, _ = a.log.log.log.Head(t.Context())
+			}
+			return h
+		}
+		within(t, 20*time.Second, "the log has facts", func() bool { return head().Last > 0 })
+		before := head()
+		nc, err := a.log.server.Connect()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		js, err := natsjetstream.New(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := js.DeleteStream(t.Context(), "viplog-shop"); err != nil {
+			t.Fatal(err)
+		}
+		within(t, 20*time.Second, "another log has facts", func() bool { now := head(); return now.ID != before.ID && now.Last > 0 })
 	})
 }
 

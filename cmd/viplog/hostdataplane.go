@@ -33,5 +33,10 @@ func (a *hostAgents) runDataPlane(ctx context.Context) (err error) {
 		return err
 	}
 	a.run(ctx, "data plane", a.dataPlane.Run)
+	a.running.Go(func() {
+		if a.log.log.wait(ctx) == nil {
+			a.dataPlane.LogOpened()
+		}
+	})
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -35,6 +36,7 @@ type manifestsFlags struct {
 	trustFeed                            bool
 	http                                 string
 	label                                bool
+	dataPlane                            dataPlaneFlags
 	frontend                             frontendFlags
 	systemd                              bool
 	output                               string
@@ -72,6 +74,7 @@ func newManifests(std streams) *cobra.Command {
 	f.BoolVar(&flags.trustFeed, "trust-feed", false, "with --nats: nobody else may publish there on viplog.*.feed.>")
 	f.StringVar(&flags.http, "http", "127.0.0.1", "where a host tells of its health, and is asked by probes: an address, and a port if it is not 7480")
 	f.BoolVar(&flags.label, "lbnode-label", true, "controllers label the nodes that carry addresses; without, label them "+install.LabelNode+"=true yourself")
+	flags.dataPlane.add(cmd)
 	flags.frontend.add(cmd)
 	f.BoolVar(&flags.systemd, "systemd", false, "print a unit for hosts that run viplog by themselves")
 	f.StringVarP(&flags.output, "output", "o", "yaml", "yaml or json")
@@ -90,6 +93,9 @@ func newManifests(std streams) *cobra.Command {
 
 func runManifests(cmd *cobra.Command, std streams, flags manifestsFlags) error {
 	options, err := flags.options()
+	if err == nil {
+		err = flags.fit(cmd.Flags().Changed)
+	}
 	if err != nil {
 		return exitError{2, err}
 	}
@@ -134,13 +140,17 @@ func (f *manifestsFlags) options() (o install.Options, err error) {
 	if errs := validation.IsDNS1123Label(f.namespace); len(errs) > 0 {
 		return o, fmt.Errorf("--namespace %q: %s", f.namespace, strings.Join(errs, "; "))
 	}
-	for name, path := range map[string]string{"identity": f.folder, "data": f.data} {
-		if !filepath.IsAbs(path) || filepath.Clean(path) != path {
-			return o, fmt.Errorf("--%s %q: a path from / on is required", name, path)
+	for _, folder := range f.folders() {
+		if err := folder.check(f.systemd); err != nil {
+			return o, err
 		}
+	}
+	if err := f.dataPlane.check(); err != nil {
+		return o, err
 	}
 	o = install.Options{
 		Namespace: f.namespace, Image: f.image, IdentityFolder: f.folder, DataFolder: f.data, NATS: f.nats, TrustFeed: f.trustFeed, LabelNodes: f.label,
+		DataPlane: f.dataPlane.args(),
 	}
 	if f.keys == keysInSecrets {
 		o.SecretOf = func(h install.Host) string { return secretName(h.Name) }
@@ -154,6 +164,69 @@ func (f *manifestsFlags) options() (o install.Options, err error) {
 	}
 	o.Frontend = &install.Frontend{Args: f.frontend.args(), Folders: staticpod.Folders(front)}
 	return o, nil
+}
+
+// flagged is a folder of the host's, and the flag that names it.
+type flagged struct {
+	flag, path string
+	beside     bool // viplog writes to the folder that it lies in
+}
+
+func (f *manifestsFlags) folders() []flagged {
+	return []flagged{
+		{"data", f.data, false},
+		{"identity", f.folder, false},
+		{"manifests-dir", f.frontend.manifests, true},
+		{"frontend-dir", f.frontend.config, true},
+		{"frontend-run-dir", f.frontend.run, true},
+	}
+}
+
+// hidden are folders that a unit of systemd does not see, or sees empty ones instead of.
+var hidden = []string{"/home", "/root", "/run/user", "/tmp", "/var/tmp", "/dev"}
+
+func (f flagged) check(unit bool) error {
+	isIn := func(folder string) bool { return f.path == folder || strings.HasPrefix(f.path, folder+"/") }
+	switch {
+	case !filepath.IsAbs(f.path) || filepath.Clean(f.path) != f.path:
+		return fmt.Errorf("--%s %q: a path from / on is required", f.flag, f.path)
+	case f.path == "/" || f.beside && filepath.Dir(f.path) == "/":
+		return fmt.Errorf("--%s %q: a folder in another one is required, which viplog has to itself", f.flag, f.path)
+	case unit && slices.ContainsFunc(hidden, isIn):
+		return fmt.Errorf("--%s %q: a unit does not see %s", f.flag, f.path, strings.Join(hidden, ", "))
+	case !unit && (strings.Contains(f.path, ":") || strings.Contains(f.path, "$(")):
+		return fmt.Errorf("--%s %q: Kubernetes takes no path with : or $(", f.flag, f.path)
+	case !unit && slices.ContainsFunc(install.Mounted(), isIn):
+		return fmt.Errorf("--%s %q: something else lies there in the Pod", f.flag, f.path)
+	}
+	return nil
+}
+
+// fit tells which flags do not go together, by which of them were given.
+func (f *manifestsFlags) fit(given func(string) bool) error {
+	if f.trustFeed && f.nats == "" {
+		return errors.New("--trust-feed: it is about the servers of --nats")
+	}
+	if f.keys == keysInSecrets && given("identity") {
+		return errors.New("--keys secrets and --identity: no host has a folder then")
+	}
+	if f.frontend.keepalived == "" {
+		for _, flag := range []string{"image-mirror", "monitor-port", "manifests-dir", "frontend-dir", "frontend-run-dir"} {
+			if given(flag) {
+				return fmt.Errorf("--%s: it is about the front end, which needs --keepalived-image and --haproxy-image", flag)
+			}
+		}
+	}
+	if f.systemd {
+		return nil
+	}
+	if strings.ContainsFunc(f.image, unicode.IsSpace) {
+		return fmt.Errorf("--image %q: no image has such a name", f.image)
+	}
+	if a, err := httpd.Address(f.http); err == nil && (a.Port() == 0 || !a.Addr().IsLoopback() && !a.Addr().IsUnspecified()) {
+		return fmt.Errorf("--http %q: all hosts listen there, and are asked: 127.0.0.1, or all of a host's addresses (:7480)", f.http)
+	}
+	return nil
 }
 
 // read takes the cluster file and its hosts, which have to be of the same cluster.
@@ -191,6 +264,9 @@ func (f *manifestsFlags) read(std streams, o *install.Options) error {
 	}
 	o.Cluster = directory.Cluster
 	for _, h := range directory.Hosts {
+		if f.keys == keysInSecrets && h.Name == h.Address.String() {
+			fmt.Fprintf(std.err, "warning: host %s has no name but its address: its Pod runs if that is its Kubernetes Node's name; else see `viplog init --name`\n", h.Address)
+		}
 		o.Hosts = append(o.Hosts, install.Host{Address: h.Address, Name: h.Name, Node: h.Node, Controller: h.Controller})
 	}
 	return nil
