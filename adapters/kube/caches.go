@@ -52,16 +52,12 @@ func (k *Kube) openCaches() error {
 	return c.handle(
 		func(before, now any) { k.serviceSeen(before, now) },
 		func(before, now any) { k.endpointsSeen(before, now) },
-		func(before, now any) {
-			if !reflect.DeepEqual(observedNode(before), observedNode(now)) { // not a heartbeat
-				k.queue.add(func(b *batch) { b.nodes = true })
-			}
-		},
+		func(before, now any) { k.nodeSeen(before, now) },
 		func(before, now any) {
 			name := nameOf(before, now)
-			k.queue.add(func(b *batch) { b.namespaces[name.Name] = true })
+			k.ask(func(b *batch) { b.namespaces[name.Name] = true })
 		},
-		func(any, any) { k.queue.add(func(b *batch) { b.file = true }) },
+		func(any, any) { k.ask(func(b *batch) { b.file = true }) },
 	)
 }
 
@@ -128,6 +124,14 @@ func nameOf(before, now any) ledger.ServiceKey {
 	return ledger.ServiceKey{Namespace: m.GetNamespace(), Name: m.GetName()}
 }
 
+// ask has something compared with the log by a controller that writes. Others gather nothing: who comes to write compares all that the caches
+// show then.
+func (k *Kube) ask(what func(*batch)) {
+	if k.leading.Load() {
+		k.queue.add(what)
+	}
+}
+
 // serviceSeen has a Service compared with the log if what it declares is another, and with its status in any case.
 func (k *Kube) serviceSeen(before, now any) {
 	key := nameOf(before, now)
@@ -135,7 +139,7 @@ func (k *Kube) serviceSeen(before, now any) {
 	is, _ := now.(*corev1.Service)
 	if was == nil || is == nil || was.UID != is.UID || !reflect.DeepEqual(was.Spec, is.Spec) ||
 		!reflect.DeepEqual(was.Labels, is.Labels) || !reflect.DeepEqual(was.Annotations, is.Annotations) {
-		k.queue.add(func(b *batch) { b.services[key] = true })
+		k.ask(func(b *batch) { b.services[key] = true })
 	}
 	if k.leading.Load() { // also for one that is gone: what was remembered of it goes too
 		k.writer.touch([]control.Touched{{Service: key, Sequence: noFact}}, 0)
@@ -155,9 +159,20 @@ func (k *Kube) endpointsSeen(before, now any) {
 		}
 		key := ledger.ServiceKey{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
 		if v := k.caches.service(key); v != nil && string(v.Spec.ExternalTrafficPolicy) == event.TrafficLocal {
-			k.queue.add(func(b *batch) { b.services[key] = true })
+			k.ask(func(b *batch) { b.services[key] = true })
 		}
 	}
+}
+
+// nodeSeen has Nodes compared with the log if what matters of one is another, and with an address that is new all endpoints, which may have named it
+// before.
+func (k *Kube) nodeSeen(before, now any) {
+	was, is := observedNode(before), observedNode(now)
+	if reflect.DeepEqual(was, is) { // a heartbeat
+		return
+	}
+	addressed := len(is.Addresses) > 0 && !slices.Equal(was.Addresses, is.Addresses)
+	k.ask(func(b *batch) { b.nodes, b.whole = true, b.whole || addressed })
 }
 
 func serviceOfSlice(object any) ([]string, error) {

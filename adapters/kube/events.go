@@ -37,6 +37,13 @@ func newTeller() *teller {
 	return &teller{known: map[string]bool{}, more: make(chan struct{}, 1)}
 }
 
+// reset forgets all: a controller that takes over tells anew what was not told long ago.
+func (t *teller) reset() {
+	t.mu.Lock()
+	t.waiting, t.known = nil, map[string]bool{}
+	t.mu.Unlock()
+}
+
 func (t *teller) add(events []control.Event) {
 	for _, e := range events {
 		t.put(eventToTell{fact: e})
@@ -46,6 +53,9 @@ func (t *teller) add(events []control.Event) {
 // now takes an Event that is of no fact, once.
 func (t *teller) now(e *eventsv1.Event) {
 	t.mu.Lock()
+	if len(t.known) >= mostEvents { // those that still hold are written again, which writes nothing
+		clear(t.known)
+	}
 	known := t.known[e.Name]
 	t.known[e.Name] = true
 	t.mu.Unlock()
@@ -107,6 +117,9 @@ func (k *Kube) tell(ctx context.Context) {
 	}
 }
 
+// refusedTries is how often an Event is tried that the API server forbids: its rules may be on their way when it has just started.
+const refusedTries = 3
+
 // create writes an Event, unless it is there.
 func (k *Kube) create(ctx context.Context, e *eventsv1.Event) {
 	e.ReportingInstance = k.config.Identity
@@ -117,7 +130,8 @@ func (k *Kube) create(ctx context.Context, e *eventsv1.Event) {
 		switch {
 		case err == nil, apierrors.IsAlreadyExists(err), isOver(ctx, err):
 			return
-		case apierrors.IsInvalid(err), apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		case apierrors.IsInvalid(err), apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause),
+			isForbidden(err) && try >= refusedTries: // else it would hold up all others
 			k.logger.Warn("the API server does not take an Event", "event", e.Name, "error", err)
 			return
 		}
@@ -126,17 +140,30 @@ func (k *Kube) create(ctx context.Context, e *eventsv1.Event) {
 	}
 }
 
+// isForbidden tells whether the API server has answered that it lets nobody, or not viplog, write this: a quota, a policy or a right that is missing.
+func isForbidden(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) }
+
 // eventOf makes the Event of a fact; nil where the Service is gone, or came into being after it.
 func (k *Kube) eventOf(e control.Event) *eventsv1.Event {
 	v := k.caches.service(e.Service)
-	at := time.Unix(0, e.Time)
-	if v == nil || at.Before(v.CreationTimestamp.Time) {
+	if v == nil || k.isOfAnother(e, v) {
 		return nil
 	}
 	made := newEvent(serviceReference(v), e.Warning, e.Reason, e.Note)
 	made.Name = fmt.Sprintf("%s.%s.%d", v.UID, strings.ToLower(e.Reason), e.Sequence)
-	made.EventTime = metav1.NewMicroTime(at)
+	made.EventTime = metav1.NewMicroTime(time.Unix(0, e.Time))
 	return made
+}
+
+// isOfAnother tells whether an Event is of a Service that had the name before: by the order of the log where it knows this one, else by what clocks
+// of two hosts say.
+func (k *Kube) isOfAnother(e control.Event, v *corev1.Service) bool {
+	if view := k.view.Load(); view != nil {
+		if held, known := view.state.ServiceSpec(e.Service); known && held.UID == string(v.UID) {
+			return e.Sequence < view.state.ServiceSince(e.Service)
+		}
+	}
+	return time.Unix(0, e.Time).Before(v.CreationTimestamp.Time)
 }
 
 // aboutService warns of what a Service declares, once for each text.

@@ -112,12 +112,14 @@ type Kube struct {
 	writer *writer
 	teller *teller
 
-	mu      sync.Mutex
-	mirror  *control.Mirror
-	folded  chan struct{} // capacity 1: a fact was folded
-	view    atomic.Pointer[view]
-	leading atomic.Bool
-	synced  atomic.Bool
+	mu        sync.Mutex
+	mirror    *control.Mirror
+	folded    chan struct{} // capacity 1: a fact was folded
+	relabel   chan struct{} // capacity 1: labels of nodes are to be looked at
+	fileAgain chan struct{} // capacity 1: the cluster file could not be appended
+	view      atomic.Pointer[view]
+	leading   atomic.Bool
+	synced    atomic.Bool
 }
 
 // view is a ledger and what goes with it, of one moment. It is only read.
@@ -130,7 +132,7 @@ type view struct {
 func New(config Config) *Kube {
 	return &Kube{
 		config: config, logger: config.Logger, queue: newQueue(), writer: newWriter(), teller: newTeller(),
-		mirror: control.NewMirror(), folded: make(chan struct{}, 1),
+		mirror: control.NewMirror(), folded: make(chan struct{}, 1), relabel: make(chan struct{}, 1), fileAgain: make(chan struct{}, 1),
 	}
 }
 
@@ -138,9 +140,17 @@ func New(config Config) *Kube {
 func (k *Kube) Folded(entry log.Entry, changes []ledger.Change, lists []ledger.ListChange) {
 	k.mu.Lock()
 	k.mirror.Folded(entry.Sequence, entry.Time.UnixNano(), changes, lists)
+	if entry.Type == typeApplied {
+		if e, err := event.Decode(entry.Record); err == nil {
+			applied := e.(event.ServiceApplied)
+			k.mirror.Declared(ledger.ServiceKey{Namespace: applied.Namespace, Name: applied.Name})
+		}
+	}
 	k.mu.Unlock()
 	signal(k.folded)
 }
+
+var typeApplied = event.TypeOf(event.ServiceApplied{})
 
 func signal(to chan<- struct{}) {
 	select {
@@ -251,6 +261,7 @@ const checkInterval = 5 * time.Minute
 // lead reads and writes as the one controller that does, until the context ends, or the log cannot be read: then another may do better.
 func (k *Kube) lead(ctx context.Context) {
 	k.writer.reset()
+	k.teller.reset()
 	k.checkAll(1) // before anything can be said to be published
 	k.leading.Store(true)
 	defer k.leading.Store(false)
@@ -267,6 +278,10 @@ func (k *Kube) lead(ctx context.Context) {
 	working, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { k.bring(working) })
+	running.Go(func() { k.tryFileAgain(working) })
+	if k.config.LabelNodes {
+		running.Go(func() { k.label(working) })
+	}
 	for range writersAtOnce {
 		running.Go(func() { k.write(working) })
 	}

@@ -62,6 +62,9 @@ func unix(t metav1.Time) int64 {
 
 func observedEndpoints(slice *discoveryv1.EndpointSlice) control.Endpoints {
 	e := control.Endpoints{Namespace: slice.Namespace, Service: slice.Labels[discoveryv1.LabelServiceName]}
+	if slice.AddressType == discoveryv1.AddressTypeFQDN { // kube-proxy does not look at names
+		return e
+	}
 	for _, endpoint := range slice.Endpoints {
 		if endpoint.NodeName != nil && serves(endpoint.Conditions) {
 			e.Nodes = append(e.Nodes, *endpoint.NodeName)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -93,11 +94,29 @@ func (k *Kube) bring(ctx context.Context) {
 	}
 }
 
+// fileInterval is how long to wait before a cluster file is tried again that could not be appended.
+const fileInterval = 5 * time.Second
+
+// tryFileAgain has the cluster file compared again when it could not be appended, until the context ends. Services do not wait for it: a file may be
+// one that this controller may not append.
+func (k *Kube) tryFileAgain(ctx context.Context) {
+	for {
+		select {
+		case <-k.fileAgain:
+			pause(ctx, fileInterval)
+			k.queue.add(func(b *batch) { b.file = true })
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // bringBatch appends what a batch shows. What of the batch is done when an error comes is taken out of it.
 func (k *Kube) bringBatch(ctx context.Context, b *batch) error {
 	if b.file { // before Services: pools are there when the first of them comes
 		if err := k.bringFile(ctx); err != nil {
-			return err
+			k.logger.Warn("the cluster file is not in the log yet", "error", err)
+			signal(k.fileAgain)
 		}
 		b.file = false
 	}
@@ -115,10 +134,8 @@ func (k *Kube) bringBatch(ctx context.Context, b *batch) error {
 			}
 		}
 	}
-	if k.config.LabelNodes && (b.nodes || b.whole) {
-		*b = *newBatch()
-		b.nodes = true
-		return k.labelNodes(ctx)
+	if b.nodes || b.whole {
+		signal(k.relabel)
 	}
 	return nil
 }
@@ -144,7 +161,7 @@ func (k *Kube) bringSeen(ctx context.Context, seen control.Observed) error {
 		return err
 	}
 	for _, r := range refused {
-		k.logger.Warn("a Service is not applied", "service", r.Service, "why", r.Reason)
+		k.logger.Warn("what Kubernetes shows is not applied", "what", r.Field, "service", r.Service, "why", r.Reason)
 		if v := k.caches.service(r.Service); v != nil {
 			k.teller.now(aboutService(v, "Refused", r.Reason))
 			k.writer.touch([]control.Touched{{Service: r.Service, Sequence: noFact}}, 0)
@@ -172,7 +189,8 @@ func (k *Kube) bringEach(ctx context.Context, seen control.Observed) error {
 	return nil
 }
 
-// observe gathers what is shown of a batch. What seems to be gone is confirmed.
+// observe gathers what is shown of a batch. What seems to be gone is confirmed; and, where all is compared, what seems to be new: the caches of a
+// controller that takes over may be behind what the one before it told the log.
 func (k *Kube) observe(ctx context.Context, b *batch) (seen control.Observed, err error) {
 	s := k.ledger.State()
 	seen = control.Observed{Source: Source, Partial: true, NodeAddresses: map[string][]netip.Addr{}}
@@ -186,7 +204,8 @@ func (k *Kube) observe(ctx context.Context, b *batch) (seen control.Observed, er
 		held, known := s.ServiceSpec(key)
 		known = known && held.Source == Source
 		switch v := k.caches.service(key); {
-		case v == nil && known, v != nil && known && isOlder(v, held):
+		case v == nil && known, v != nil && known && isOlder(v, held),
+			b.whole && v != nil && !known && control.IsOurs(s, observedService(v)):
 			doubtful = append(doubtful, key)
 		case v != nil:
 			seen.Services = append(seen.Services, observedService(v))
@@ -211,11 +230,12 @@ func (k *Kube) observe(ctx context.Context, b *batch) (seen control.Observed, er
 	return seen, k.observeNamespaces(ctx, s, b, &seen)
 }
 
-// isOlder tells whether a Service is shown as it was before what the ledger holds of it. Versions are compared for the same object only;
-// those of an API server that was restored from a backup are older too, and are read again each time until they have caught up.
+// isOlder tells whether a Service is shown as it was before what the ledger holds of that name, be it the same object or the one before it: versions
+// of Services can be compared. Those of an API server that was restored from a backup are older too, and are read again each time until
+// they have caught up.
 func isOlder(v *corev1.Service, held event.ServiceApplied) bool {
 	order, err := resourceversion.CompareResourceVersion(v.ResourceVersion, held.Revision)
-	return err == nil && order < 0 && string(v.UID) == held.UID
+	return err == nil && order < 0
 }
 
 // manyDoubts is how many Services are confirmed by one list instead of one by one.
@@ -232,7 +252,7 @@ func (k *Kube) confirm(ctx context.Context, keys []ledger.ServiceKey) (map[ledge
 		switch {
 		case apierrors.IsNotFound(err):
 		case err != nil:
-			return nil, fmt.Errorf("confirm that Service %s is gone: %w", key, err)
+			return nil, fmt.Errorf("confirm that Service %s is there: %w", key, err)
 		default:
 			found[key] = v
 		}
@@ -249,7 +269,7 @@ func (k *Kube) confirmMany(ctx context.Context, keys []ledger.ServiceKey) (map[l
 	for options := (metav1.ListOptions{Limit: 500}); ; {
 		page, err := k.config.Client.CoreV1().Services("").List(ctx, options)
 		if err != nil {
-			return nil, fmt.Errorf("confirm that %d Services are gone: %w", len(keys), err)
+			return nil, fmt.Errorf("confirm that %d Services are there: %w", len(keys), err)
 		}
 		for i := range page.Items {
 			v := &page.Items[i]
@@ -281,11 +301,10 @@ func (k *Kube) observeEndpoints(seen *control.Observed) {
 	}
 }
 
-// observeNamespaces adds, where labels of namespaces matter, those that changed and those of the Services that are shown.
+// observeNamespaces adds those that changed and those of the Services that are shown. What no cache shows is read where labels of
+// namespaces matter; what is shown is added in any case, since they may come to matter before it is compared with the log.
 func (k *Kube) observeNamespaces(ctx context.Context, s *ledger.State, b *batch, seen *control.Observed) error {
-	if !control.NamespacesMatter(s) {
-		return nil
-	}
+	matter := control.NamespacesMatter(s)
 	names := slices.Collect(maps.Keys(b.namespaces))
 	for _, v := range seen.Services {
 		names = append(names, v.Namespace)
@@ -299,6 +318,9 @@ func (k *Kube) observeNamespaces(ctx context.Context, s *ledger.State, b *batch,
 	for _, name := range slices.Compact(names) {
 		if n, known := k.caches.namespace(name); known {
 			seen.Namespaces = append(seen.Namespaces, n)
+			continue
+		}
+		if !matter {
 			continue
 		}
 		// It may be new, or gone, or the cache of Namespaces be behind that of Services.
@@ -362,7 +384,29 @@ func (k *Kube) bringFile(ctx context.Context) error {
 	return nil
 }
 
-// labelNodes sets and removes the label of load-balancer nodes.
+// label sets and removes the label of load-balancer nodes whenever Nodes were compared with the log, until the context ends. What fails is tried again.
+func (k *Kube) label(ctx context.Context) {
+	for try := 1; ; {
+		select {
+		case <-k.relabel:
+		case <-ctx.Done():
+			return
+		}
+		err := k.labelNodes(ctx)
+		switch {
+		case isOver(ctx, err):
+			return
+		case err == nil:
+			try = 1
+			continue
+		}
+		k.logger.Warn("nodes are not labelled yet", "error", err)
+		pause(ctx, backoff(try))
+		try++
+		signal(k.relabel)
+	}
+}
+
 func (k *Kube) labelNodes(ctx context.Context) error {
 	var errs []error
 	for _, change := range control.NodeLabels(k.ledger.State(), k.caches.allNodes()) {

@@ -179,8 +179,15 @@ func TestAddressesInStatusesAreAdoptedWhenTheLogIsLost(t *testing.T) {
 	w.create("a-newer")
 
 	w.log = logtest.NewMemory(nil)
-	w.append(clusterFacts()...)
 	c = w.start("two")
+	w.wait("it leads", c.Leads)
+	time.Sleep(300 * time.Millisecond)
+	for name, before := range had {
+		if now := address(w.get(name)); now != before {
+			t.Errorf("before the cluster file is applied %s had %s and has %s", name, before, now)
+		}
+	}
+	w.append(clusterFacts()...)
 	given := []string{w.waitAddress("a-new"), w.waitAddress("a-newer")}
 	w.wait("all is published", func() bool { return c.Published() == w.ledger().Sequence() })
 	for name, before := range had {

@@ -42,6 +42,7 @@ type writer struct {
 	highest uint64                                // of what was said to be published
 	written map[ledger.ServiceKey]*corev1.Service // what writes have left, until the caches show it
 	tries   map[ledger.ServiceKey]int             // in a row that failed
+	refused map[ledger.ServiceKey]bool            // the API server lets nobody write them: what is published does not wait for them
 	epoch   int                                   // of resets, so that a late end of an earlier one counts for nothing
 	away    int                                   // tries in a row to which no API server answered
 	until   time.Time                             // nobody tries before this
@@ -62,6 +63,7 @@ func (w *writer) reset() {
 	defer w.mu.Unlock()
 	w.dirty, w.busy = map[ledger.ServiceKey]uint64{}, map[ledger.ServiceKey]uint64{}
 	w.written, w.tries = map[ledger.ServiceKey]*corev1.Service{}, map[ledger.ServiceKey]int{}
+	w.refused = map[ledger.ServiceKey]bool{}
 	w.order, w.open, w.folded, w.highest = nil, newSequences(), 0, 0
 	w.epoch++
 }
@@ -79,6 +81,9 @@ func (w *writer) touch(all []control.Touched, folded uint64) {
 }
 
 func (w *writer) mark(key ledger.ServiceKey, sequence uint64) {
+	if w.refused[key] {
+		sequence = noFact
+	}
 	old, known := w.dirty[key]
 	switch {
 	case !known:
@@ -96,7 +101,11 @@ func (w *writer) mark(key ledger.ServiceKey, sequence uint64) {
 
 // take gives the Service that has waited longest, once there is one; false when the context has ended.
 func (w *writer) take(ctx context.Context) (key ledger.ServiceKey, epoch int, ok bool) {
-	defer context.AfterFunc(ctx, w.more.Broadcast)()
+	defer context.AfterFunc(ctx, func() {
+		w.mu.Lock() // or who has just seen that the context goes on would begin to wait afterwards
+		defer w.mu.Unlock()
+		w.more.Broadcast()
+	})()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for len(w.order) == 0 && ctx.Err() == nil {
@@ -116,6 +125,7 @@ func (w *writer) take(ctx context.Context) (key ledger.ServiceKey, epoch int, ok
 func (w *writer) done(key ledger.ServiceKey, epoch int) {
 	w.mu.Lock()
 	delete(w.tries, key)
+	delete(w.refused, key)
 	w.finish(key, epoch, false)
 	w.mu.Unlock()
 	w.more.Broadcast()
@@ -123,11 +133,15 @@ func (w *writer) done(key ledger.ServiceKey, epoch int) {
 }
 
 // later has it looked at again after a while, and counts how often that was in a row.
-func (w *writer) later(key ledger.ServiceKey, epoch int) (tries int) {
+func (w *writer) later(key ledger.ServiceKey, epoch int, forbidden bool) (tries int) {
 	w.mu.Lock()
 	w.tries[key]++
 	tries = w.tries[key]
+	if forbidden && tries >= holds && epoch == w.epoch {
+		w.letGo(key)
+	}
 	w.mu.Unlock()
+	signal(w.wrote)
 	time.AfterFunc(backoff(tries), func() {
 		w.mu.Lock()
 		w.finish(key, epoch, true)
@@ -157,11 +171,31 @@ func (w *writer) finish(key ledger.ServiceKey, epoch int, again bool) {
 	w.open.remove(since)
 }
 
-// isIdle tells whether all statuses are written.
+// letGo has what is published wait no longer for a Service that is being looked at.
+func (w *writer) letGo(key ledger.ServiceKey) {
+	w.refused[key] = true
+	for _, looks := range []map[ledger.ServiceKey]uint64{w.dirty, w.busy} {
+		if since, is := looks[key]; is && since != noFact {
+			w.open.remove(since)
+			w.open.add(noFact)
+			looks[key] = noFact
+		}
+	}
+}
+
+// isIdle tells whether all statuses are written, but for those that failed and are to be tried again.
 func (w *writer) isIdle() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.dirty)+len(w.busy) == 0
+	if len(w.order) > 0 {
+		return false
+	}
+	for key := range w.busy {
+		if w.tries[key] == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // publishedNow is the sequence up to which every status that follows from facts is written, or was tried in vain for long. It never falls while one
@@ -211,7 +245,7 @@ func (k *Kube) write(ctx context.Context) {
 			k.logger.Error("the API server does not take a status", "service", key, "error", err)
 		default:
 			away := k.noteAway(err)
-			if k.writer.later(key, epoch) == 5 && !away {
+			if k.writer.later(key, epoch, isForbidden(err)) == 5 && !away {
 				k.logger.Warn("a status is not written yet", "service", key, "error", err)
 			}
 			continue

@@ -1,8 +1,10 @@
 package kube
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -96,6 +98,36 @@ func TestWhatEndsAfterATakeOverCountsForNothing(t *testing.T) {
 	w.done(key, before)
 	if w.isIdle() || w.publishedNow() != 0 {
 		t.Errorf("a write of before the take-over published %d", w.publishedNow())
+	}
+}
+
+// endsMeanwhile is a context that ends when somebody has just seen that it has not.
+type endsMeanwhile struct {
+	context.Context
+	end context.CancelFunc
+}
+
+// Err implements context.Context.
+func (c endsMeanwhile) Err() error {
+	err := c.Context.Err()
+	c.end()
+	time.Sleep(20 * time.Millisecond) // whoever waits for the end is told
+	return err
+}
+
+// A writer that begins to wait as its Lease ends is woken, or the controller would never want the Lease again.
+func TestAWriterThatBeginsToWaitAsItsContextEndsIsWoken(t *testing.T) {
+	w := newWriter()
+	ctx, end := context.WithCancel(t.Context())
+	woken := make(chan struct{})
+	go func() {
+		w.take(endsMeanwhile{ctx, end})
+		close(woken)
+	}()
+	select {
+	case <-woken:
+	case <-time.After(5 * time.Second):
+		t.Error("it waits still")
 	}
 }
 

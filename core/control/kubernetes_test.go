@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -86,6 +87,27 @@ func TestAServiceOfAnotherSourceIsRefused(t *testing.T) {
 	facts, refused := Facts(s, Observed{Source: "manifests", Partial: true, Services: []Service{shown("web")}})
 	if len(facts) > 0 || len(refused) != 1 || !strings.Contains(refused[0].Reason, "belongs to source kubernetes") || refused[0].Service.Name != "web" {
 		t.Errorf("facts %s, refused %v", names(facts), refused)
+	}
+}
+
+// Endpoints go with their Service, so that those of one that never was would stay for good.
+func TestOfAServiceThatIsRefusedThereAreNoEndpoints(t *testing.T) {
+	s := joined(t)
+	wrong := shown("wrong")
+	wrong.TrafficPolicy = event.TrafficLocal
+	wrong.LoadBalancerIP = "web.example"
+	seen := seenOf(wrong)
+	seen.Endpoints = []Endpoints{{Namespace: "shop", Service: "wrong", Nodes: []string{"lb-1"}}}
+	if facts, refused := Facts(s, seen); len(facts) > 0 || len(refused) != 1 {
+		t.Errorf("facts %s, refused %v", names(facts), refused)
+	}
+	right := wrong
+	right.LoadBalancerIP = ""
+	seen.Services = []Service{right}
+	bring(t, s, seen)
+	seen.Services, seen.Endpoints[0].Nodes = []Service{wrong}, []string{"lb-2"}
+	if facts, _ := Facts(s, seen); names(facts) != "EndpointsChanged endpoints.shop.wrong" {
+		t.Errorf("one that the ledger holds still follows its endpoints: facts %s", names(facts))
 	}
 }
 
@@ -324,6 +346,28 @@ func TestWhatFactsTouchAndWhatTheyAreWorth(t *testing.T) {
 	}
 }
 
+// Why a Service waits names who has the address that it asks for, and so its status changes when somebody else has it.
+func TestWhoAsksForAnAddressIsTouchedWhenItsUserIsAnother(t *testing.T) {
+	m := newMirrored(t)
+	var all []Service
+	for _, name := range []string{"first", "second", "third"} {
+		v := shown(name)
+		v.LoadBalancerIP = "10.0.1.3"
+		all = append(all, v)
+	}
+	m.bring(t, all...)
+	m.take()
+	m.fold(event.ServiceDeleted{Namespace: "shop", Name: "first", Source: source})
+	if touched, _ := m.take(); !strings.Contains(touched, "third@") {
+		t.Errorf("touched are %s", touched)
+	}
+	m.fold(event.ServiceDeleted{Namespace: "shop", Name: "third", Source: source}, event.ServiceDeleted{Namespace: "shop", Name: "second", Source: source})
+	m.take()
+	if len(m.asking.of)+len(m.asking.by) > 0 {
+		t.Errorf("who is gone is remembered: %v", m.asking)
+	}
+}
+
 // At a death those go first that somebody else announces now, and then those that only have another standby.
 func TestWhoHasAnotherOwnerIsTouchedFirst(t *testing.T) {
 	m := newMirrored(t)
@@ -475,4 +519,25 @@ func TestAStatusThatIsWrittenIsNotWrittenAgain(t *testing.T) {
 			r.Fatal("Services are in the ledger, and nothing was ever written")
 		}
 	})
+}
+
+// A node's death may move all addresses of a large pool: what that is worth is found in one pass.
+func TestAFactOfManyChangesIsWorthItsEventsSoon(t *testing.T) {
+	m := newMirrored(t)
+	m.bring(t, shown("web"))
+	used := m.AddressesOf(shown("web").Key())[0]
+	many := happening{sequence: 1, changes: []ledger.Change{{Kind: ledger.Moved, Address: used, From: nodeAddress(0), Node: nodeAddress(1)}}}
+	for i := range 40_000 {
+		a := netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})
+		many.changes = append(many.changes, ledger.Change{Kind: ledger.Moved, Address: a, From: nodeAddress(0), Node: nodeAddress(1)})
+	}
+	many.changes = append(many.changes, ledger.Change{Kind: ledger.Moved, Address: used, From: nodeAddress(1), Node: nodeAddress(2)})
+	began := time.Now()
+	events := eventsOf(m.State, many)
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if len(events) != 1 || !strings.HasPrefix(events[0].Note, used.String()+" is announced by lb-3, before that by lb-1") {
+		t.Errorf("events %+v", events)
+	}
 }

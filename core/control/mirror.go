@@ -39,9 +39,11 @@ type Mirror struct {
 	services  map[ledger.ServiceKey]uint64
 	addresses map[netip.Addr]uint64
 	behind    map[netip.Addr]uint64 // only standbys are others
+	users     map[netip.Addr]uint64 // others use them, or nobody
 	nodes     uint64                // since this fact what nobody announces, or waits, may have another reason; 0: it has not
 	cluster   uint64                // since this fact all may be others
 	names     []string              // of the nodes, at the last Take
+	asking    asking
 
 	recent []happening // in the order of the log
 	told   int         // those of recent that Take has given
@@ -66,6 +68,29 @@ func NewMirror() *Mirror {
 	return &Mirror{
 		Owners:   Owners{since: btree.NewMap[string, int64](0)},
 		services: map[ledger.ServiceKey]uint64{}, addresses: map[netip.Addr]uint64{}, behind: map[netip.Addr]uint64{},
+		users: map[netip.Addr]uint64{}, asking: asking{map[ledger.ServiceKey][]netip.Addr{}, map[netip.Addr][]ledger.ServiceKey{}},
+	}
+}
+
+// asking are the Services that wait for addresses which they request: who has one of them is a reason that their statuses name.
+type asking struct {
+	of map[ledger.ServiceKey][]netip.Addr
+	by map[netip.Addr][]ledger.ServiceKey
+}
+
+// look has a Service be among them if it is.
+func (a asking) look(s *ledger.State, key ledger.ServiceKey) {
+	for _, address := range a.of[key] {
+		if a.by[address] = slices.DeleteFunc(a.by[address], func(k ledger.ServiceKey) bool { return k == key }); len(a.by[address]) == 0 {
+			delete(a.by, address)
+		}
+	}
+	delete(a.of, key)
+	if spec, known := s.ServiceSpec(key); known && len(spec.RequestedAddresses) > 0 && len(s.AddressesOf(key)) == 0 {
+		a.of[key] = spec.RequestedAddresses
+		for _, address := range spec.RequestedAddresses {
+			a.by[address] = append(a.by[address], key)
+		}
 	}
 }
 
@@ -98,6 +123,9 @@ func (m *Mirror) Folded(sequence uint64, timeNanos int64, changes []ledger.Chang
 		switch c.Kind {
 		case ledger.Allocated, ledger.Released, ledger.Waiting:
 			m.services[c.Service] = since(m.services[c.Service])
+			if c.Address.IsValid() {
+				m.users[c.Address] = since(m.users[c.Address])
+			}
 			worth = true
 		case ledger.Moved, ledger.Unowned:
 			m.Owners.since.Set(c.Address.String(), timeNanos)
@@ -125,6 +153,13 @@ func (m *Mirror) Folded(sequence uint64, timeNanos int64, changes []ledger.Chang
 	}
 }
 
+// Declared has a Service looked at that the last fact declares, also where that changed neither its addresses nor who announces them.
+func (m *Mirror) Declared(key ledger.ServiceKey) {
+	if _, known := m.services[key]; !known {
+		m.services[key] = m.sequence
+	}
+}
+
 // Sequence is that of the last fact folded.
 func (m *Mirror) Sequence() uint64 { return m.sequence }
 
@@ -145,6 +180,9 @@ func (m *Mirror) forget(now int64) {
 func (m *Mirror) Take(s *ledger.State, nowNanos int64) Taken {
 	taken := Taken{Sequence: m.sequence, All: m.cluster, Replan: m.cluster > 0}
 	touched := m.services
+	for _, key := range slices.SortedFunc(maps.Keys(touched), ledger.ServiceKey.Compare) {
+		m.asking.look(s, key)
+	}
 	note := func(to map[ledger.ServiceKey]uint64, addresses map[netip.Addr]uint64) {
 		for _, a := range slices.SortedFunc(maps.Keys(addresses), netip.Addr.Compare) {
 			for _, key := range s.Users(a) {
@@ -157,6 +195,13 @@ func (m *Mirror) Take(s *ledger.State, nowNanos int64) Taken {
 	note(touched, m.addresses)
 	later := map[ledger.ServiceKey]uint64{}
 	note(later, m.behind)
+	for _, a := range slices.SortedFunc(maps.Keys(m.users), netip.Addr.Compare) {
+		for _, key := range m.asking.by[a] {
+			if first, known := later[key]; !known || m.users[a] < first {
+				later[key] = m.users[a]
+			}
+		}
+	}
 	if m.nodes > 0 {
 		for _, key := range s.Lacking() {
 			if _, known := later[key]; !known {
@@ -172,6 +217,7 @@ func (m *Mirror) Take(s *ledger.State, nowNanos int64) Taken {
 		return is && first <= t.Sequence
 	})...)
 	m.services, m.addresses, m.behind = map[ledger.ServiceKey]uint64{}, map[netip.Addr]uint64{}, map[netip.Addr]uint64{}
+	m.users = map[netip.Addr]uint64{}
 	m.nodes, m.cluster = 0, 0
 	for _, h := range m.recent[m.told:] {
 		if h.time >= nowNanos-eventsFor {
@@ -218,31 +264,35 @@ const longestNote = 1024
 
 // eventsOf are those that a fact is worth: one of each reason for each Service, by name and reason.
 func eventsOf(s *ledger.State, h happening) (all []Event) {
+	type named struct {
+		service ledger.ServiceKey
+		reason  string
+	}
+	told := map[named]int{} // among all
 	tell := func(key ledger.ServiceKey, warning bool, reason, note string) {
 		if _, there := s.ServiceSpec(key); !there {
 			return
 		}
-		i := slices.IndexFunc(all, func(e Event) bool { return e.Service == key && e.Reason == reason })
-		if i >= 0 {
+		if i, known := told[named{key, reason}]; known {
 			all[i].Note = clipped(all[i].Note+"; "+note, longestNote)
 			return
 		}
+		told[named{key, reason}] = len(all)
 		all = append(all, Event{Service: key, Sequence: h.sequence, Time: h.time, Warning: warning, Reason: reason, Note: clipped(note, longestNote)})
 	}
-	allocated := func(a netip.Addr) bool {
-		return slices.ContainsFunc(h.changes, func(c ledger.Change) bool { return c.Kind == ledger.Allocated && c.Address == a })
-	}
 	// An address may change hands several times by one fact: what counts is where it was before and where it ends.
-	last := func(i int) bool {
-		return !slices.ContainsFunc(h.changes[i+1:], func(c ledger.Change) bool {
-			return c.Address == h.changes[i].Address && (c.Kind == ledger.Moved || c.Kind == ledger.Unowned)
-		})
-	}
-	first := func(a netip.Addr) netip.Addr {
-		i := slices.IndexFunc(h.changes, func(c ledger.Change) bool {
-			return c.Address == a && (c.Kind == ledger.Moved || c.Kind == ledger.Unowned)
-		})
-		return h.changes[i].From
+	allocated, first, last := map[netip.Addr]bool{}, map[netip.Addr]netip.Addr{}, map[netip.Addr]int{}
+	for i, c := range h.changes {
+		switch c.Kind {
+		case ledger.Allocated:
+			allocated[c.Address] = true
+		case ledger.Moved, ledger.Unowned:
+			if _, known := last[c.Address]; !known {
+				first[c.Address] = c.From
+			}
+			last[c.Address] = i
+		case ledger.Released, ledger.Waiting, ledger.Freed, ledger.Conflicted, ledger.Undisputed, ledger.Configured, ledger.NodeChanged, ledger.VoterSet, ledger.Balanced, ledger.Rejected:
+		}
 	}
 	for i, c := range h.changes {
 		switch c.Kind {
@@ -255,8 +305,8 @@ func eventsOf(s *ledger.State, h happening) (all []Event) {
 		case ledger.Waiting:
 			tell(c.Service, true, "AddressMissing", c.Reason)
 		case ledger.Moved:
-			from := first(c.Address)
-			if !last(i) || allocated(c.Address) || from == c.Node {
+			from := first[c.Address]
+			if last[c.Address] != i || allocated[c.Address] || from == c.Node {
 				continue
 			}
 			note := fmt.Sprintf("%s is announced by %s", c.Address, s.Name(c.Node))
@@ -267,9 +317,9 @@ func eventsOf(s *ledger.State, h happening) (all []Event) {
 				tell(key, false, "AnnouncerChanged", note+": "+c.Reason)
 			}
 		case ledger.Unowned:
-			if last(i) {
+			if last[c.Address] == i {
 				for _, key := range s.Users(c.Address) {
-					tell(key, true, "NobodyAnnounces", fmt.Sprintf("%s, before that by %s: %s", c.Address, s.Name(first(c.Address)), c.Reason))
+					tell(key, true, "NobodyAnnounces", fmt.Sprintf("%s, before that by %s: %s", c.Address, s.Name(first[c.Address]), c.Reason))
 				}
 			}
 		case ledger.Conflicted:

@@ -22,10 +22,32 @@ var (
 
 // Facts are all that a source shows and the ledger does not hold: of namespaces and nodes first, because they decide which
 // pools serve a Service and who announces it, then of Services.
+//
+// Before there is a cluster there is none: without its settings it is not known whose Services are whose, and without its pools no
+// address of a status can be adopted.
 func Facts(s *ledger.State, seen Observed) (facts []event.Event, refused []Refusal) {
-	facts = append(NamespaceFacts(s, seen), NodeFacts(s, seen.Nodes)...)
-	services, refused := ServiceFacts(s, seen)
-	return append(facts, services...), refused
+	if _, configured := s.Cluster(); !configured {
+		return nil, nil
+	}
+	facts, refused = storable(append(NamespaceFacts(s, seen), NodeFacts(s, seen.Nodes)...))
+	services, no := ServiceFacts(s, seen)
+	return append(facts, services...), append(refused, no...)
+}
+
+// storable leaves out what the log cannot hold, as labels that are too many: whoever may write them would hold up all else with them.
+func storable(all []event.Event) (facts []event.Event, refused []Refusal) {
+	for _, e := range all {
+		if _, err := event.Encode(e); err != nil {
+			r := Refusal{Field: e.Entity(), Reason: err.Error()}
+			if endpoints, is := e.(event.EndpointsChanged); is {
+				r.Service = ledger.ServiceKey{Namespace: endpoints.Namespace, Name: endpoints.Name}
+			}
+			refused = append(refused, r)
+			continue
+		}
+		facts = append(facts, e)
+	}
+	return facts, refused
 }
 
 // ServiceFacts compares the Services that a source shows with those that the ledger holds of it, and gives the facts
@@ -33,7 +55,7 @@ func Facts(s *ledger.State, seen Observed) (facts []event.Event, refused []Refus
 // Services of another type or loadBalancerClass are not there. Services that cannot become a fact are named in refused
 // and left as they are in the ledger.
 func ServiceFacts(s *ledger.State, seen Observed) (facts []event.Event, refused []Refusal) {
-	shown := map[ledger.ServiceKey]bool{}
+	shown := map[ledger.ServiceKey]bool{} // that the ledger holds, or is to hold
 	gone := seen.Gone
 	for _, service := range seen.Services {
 		key := service.Key()
@@ -41,13 +63,14 @@ func ServiceFacts(s *ledger.State, seen Observed) (facts []event.Event, refused 
 			gone = append(gone, key)
 			continue
 		}
-		shown[key] = true
+		old, known := s.ServiceSpec(key)
+		shown[key] = known
 		applied, err := applied(s, seen.Source, service)
 		if err != nil {
 			refused = append(refused, Refusal{Field: "service " + key.String(), Reason: err.Error(), Service: key})
 			continue
 		}
-		switch old, known := s.ServiceSpec(key); {
+		switch {
 		case known && old.Source != seen.Source:
 			why := fmt.Sprintf("it belongs to source %s, not %s", old.Source, seen.Source)
 			refused = append(refused, Refusal{Field: "service " + key.String(), Reason: why, Service: key})
@@ -57,10 +80,12 @@ func ServiceFacts(s *ledger.State, seen Observed) (facts []event.Event, refused 
 				refused = append(refused, Refusal{Field: "service " + key.String(), Reason: err.Error(), Service: key})
 				continue
 			}
+			shown[key] = true
 			facts = append(facts, applied)
 		}
 	}
-	facts = append(endpointFacts(s, seen, shown), facts...)
+	endpoints, no := storable(endpointFacts(s, seen, shown))
+	facts, refused = append(endpoints, facts...), append(refused, no...)
 	if !seen.Partial {
 		gone = s.ServicesOf(seen.Source)
 	}

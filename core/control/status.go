@@ -57,8 +57,11 @@ func (a Status) Equal(b Status) bool {
 
 // StatusOf says what a Service's status is to be, by the ledger and by what the Service shows now. A Service that has left, for another
 // type or class, loses what viplog wrote; one that the ledger does not hold yet keeps what it shows, so that a log that was lost can
-// adopt it. Asked again about what was written it says the same.
+// adopt it, and so do all before there is a cluster. Asked again about what was written it says the same.
 func StatusOf(s *ledger.State, source string, owners *Owners, v Service) Status {
+	if _, configured := s.Cluster(); !configured {
+		return v.Status
+	}
 	if !IsOurs(s, v) {
 		return statusLeft(s, v)
 	}

@@ -16,6 +16,15 @@ func (s *State) ServiceSpec(key ServiceKey) (event.ServiceApplied, bool) {
 	return *v.spec, true
 }
 
+// ServiceSince is the sequence of the fact that made a Service known; 0 for one that is not.
+func (s *State) ServiceSince(key ServiceKey) uint64 {
+	v, ok := s.service(key)
+	if !ok {
+		return 0
+	}
+	return v.created
+}
+
 // ServicesOf lists the Services of a source, by namespace and name.
 func (s *State) ServicesOf(source string) []ServiceKey {
 	var keys []ServiceKey
