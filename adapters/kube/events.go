@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -50,8 +51,8 @@ func (t *teller) add(events []control.Event) {
 	}
 }
 
-// now takes an Event that is of no fact, once.
-func (t *teller) now(e *eventsv1.Event) {
+// now takes an Event that is of no fact, once, and tells whether it is new.
+func (t *teller) now(e *eventsv1.Event) bool {
 	t.mu.Lock()
 	if len(t.known) >= mostEvents { // those that still hold are written again, which writes nothing
 		clear(t.known)
@@ -62,6 +63,7 @@ func (t *teller) now(e *eventsv1.Event) {
 	if !known {
 		t.put(eventToTell{made: e})
 	}
+	return !known
 }
 
 func (t *teller) put(e eventToTell) {
@@ -171,6 +173,18 @@ func aboutService(v *corev1.Service, reason, note string) *eventsv1.Event {
 	e := newEvent(serviceReference(v), true, reason, note)
 	e.Name = fmt.Sprintf("%s.%s.%s", v.UID, strings.ToLower(reason), shortHash(note))
 	return e
+}
+
+// tellOfFile says something of the cluster file in an Event and in the process's log, once for each content of it.
+func (k *Kube) tellOfFile(m *corev1.ConfigMap, warning bool, reason, note string) {
+	if !k.teller.now(fileEvent(m, warning, reason, note)) {
+		return
+	}
+	level := slog.LevelInfo
+	if warning {
+		level = slog.LevelWarn
+	}
+	k.logger.Log(context.Background(), level, "the cluster file of the ConfigMap", "reason", reason, "note", note)
 }
 
 // fileEvent says something of the cluster file, once for each content of it.

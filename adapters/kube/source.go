@@ -348,19 +348,19 @@ func (k *Kube) bringFile(ctx context.Context) error {
 	}
 	text, has := m.Data[clusterKey]
 	if !has {
-		k.teller.now(fileEvent(m, true, "ClusterFileMissing", "the key "+clusterKey+" is missing"))
+		k.tellOfFile(m, true, "ClusterFileMissing", "the key "+clusterKey+" is missing")
 		return nil
 	}
 	file, err := k.config.Parse([]byte(text))
 	if err != nil {
-		k.teller.now(fileEvent(m, true, "ClusterFileInvalid", err.Error()))
+		k.tellOfFile(m, true, "ClusterFileInvalid", err.Error())
 		return nil
 	}
 	for _, w := range file.Warnings {
-		k.teller.now(fileEvent(m, true, "ClusterFileWarning", w))
+		k.tellOfFile(m, true, "ClusterFileWarning", w)
 	}
 	if file.Notice != "" {
-		k.teller.now(fileEvent(m, true, "ClusterFileIgnored", file.Notice))
+		k.tellOfFile(m, true, "ClusterFileIgnored", file.Notice)
 		return nil
 	}
 	var refused []control.Refusal
@@ -370,16 +370,16 @@ func (k *Kube) bringFile(ctx context.Context) error {
 	})
 	switch {
 	case err != nil && errors.Is(err, k.config.Rejected):
-		k.teller.now(fileEvent(m, true, "ClusterFileRefused", err.Error()))
+		k.tellOfFile(m, true, "ClusterFileRefused", err.Error())
 		return nil
 	case err != nil:
 		return fmt.Errorf("apply the cluster file: %w", err)
 	}
 	for _, r := range refused {
-		k.teller.now(fileEvent(m, true, "ClusterFileRefused", file.Explain(r)))
+		k.tellOfFile(m, true, "ClusterFileRefused", file.Explain(r))
 	}
 	if sequence > 0 {
-		k.teller.now(fileEvent(m, false, "ClusterFileApplied", fmt.Sprintf("it is in the log up to fact %d", sequence)))
+		k.tellOfFile(m, false, "ClusterFileApplied", fmt.Sprintf("it is in the log up to fact %d", sequence))
 	}
 	return nil
 }

@@ -65,11 +65,11 @@ const (
 
 // forms is sorted by who appends, then in the order of a cluster's life.
 var forms = []form{
-	formOf[ClusterConfigured]("ClusterConfigured", byOperator, "what the cluster file declares, its pools apart"),
-	formOf[SettingsChanged]("SettingsChanged", byOperator, "all of viplog's own settings, defaults filled in"),
-	formOf[PoolAdded]("PoolAdded", byOperator, "a pool of addresses"),
-	formOf[PoolEdited]("PoolEdited", byOperator, "a pool's new definition"),
-	formOf[PoolRemoved]("PoolRemoved", byOperator, "a pool dropped by the operator"),
+	formOf[ClusterConfigured]("ClusterConfigured", byOperator, "what the cluster file declares, its pools apart").and(byControl),
+	formOf[SettingsChanged]("SettingsChanged", byOperator, "all of viplog's own settings, defaults filled in").and(byControl),
+	formOf[PoolAdded]("PoolAdded", byOperator, "a pool of addresses").and(byControl),
+	formOf[PoolEdited]("PoolEdited", byOperator, "a pool's new definition").and(byControl),
+	formOf[PoolRemoved]("PoolRemoved", byOperator, "a pool dropped by the operator").and(byControl),
 	formOf[NodeDrained]("NodeDrained", byOperator, "no address on this node, please"),
 	formOf[NodeUndrained]("NodeUndrained", byOperator, "the end of a drain"),
 	formOf[NodeEvicted]("NodeEvicted", byOperator, "voters, let this incarnation die"),
