@@ -39,6 +39,12 @@ import (
 // of the log.
 func newAlone(t *testing.T, answer func(*http.Request) any, change ...func(*Config)) (*world, *Kube) {
 	t.Helper()
+	return newAloneWith(t, answer, func(l Ledger) Ledger { return l }, change...)
+}
+
+// newAloneWith is newAlone with something between the controller and its ledger.
+func newAloneWith(t *testing.T, answer func(*http.Request) any, ledgerOf func(Ledger) Ledger, change ...func(*Config)) (*world, *Kube) {
+	t.Helper()
 	var k *Kube
 	w := &world{t: t, log: logtest.NewMemory(nil)}
 	w.append(clusterFacts()...)
@@ -80,7 +86,7 @@ func newAlone(t *testing.T, answer func(*http.Request) any, change ...func(*Conf
 		t.Fatal(err)
 	}
 	r.TrackLists()
-	k.ledger = r
+	k.ledger = ledgerOf(r)
 	go func() { _ = r.Run(t.Context()) }()
 	go k.follow(t.Context())
 	if err := r.CatchUp(t.Context()); err != nil {
@@ -88,6 +94,8 @@ func newAlone(t *testing.T, answer func(*http.Request) any, change ...func(*Conf
 	}
 	return w, k
 }
+
+func withoutLabels(c *Config) { c.LabelNodes = false }
 
 // response is an object as JSON, or an error's status.
 func response(object any) (*http.Response, error) {
@@ -167,8 +175,7 @@ func TestAServiceThatOnlyACacheShowsDoesNotComeBack(t *testing.T) {
 			return there
 		}
 		return apierrors.NewNotFound(corev1.Resource("services"), "gone")
-	})
-	k.config.LabelNodes = false
+	}, withoutLabels)
 	k.show(t, there, shownService("gone", "gone", "5"))
 	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
 		t.Fatal(err)
@@ -305,8 +312,7 @@ func TestAServiceThatIsDeclaredAnewIsLookedAt(t *testing.T) {
 
 // Endpoints name nodes, and the log knows nodes by their addresses: which may be shown after the endpoints.
 func TestANodeThatIsShownAfterItsEndpointsServes(t *testing.T) {
-	w, k := newAlone(t, asShown)
-	k.config.LabelNodes = false
+	w, k := newAlone(t, asShown, withoutLabels)
 	local := shownService("local", "uid", "1", func(v *corev1.Service) { v.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal })
 	name := "node-2"
 	k.show(t, local)
@@ -399,16 +405,18 @@ func (l *changingLedger) Submit(ctx context.Context, plan func(*ledger.State) ([
 
 // A Service that comes while a pool begins to select namespaces has its namespace in the log before it.
 func TestANamespaceThatComesToMatterComesBeforeItsServices(t *testing.T) {
-	w, k := newAlone(t, asShown)
-	k.config.LabelNodes = false
+	var w *world
+	var k *Kube
+	w, k = newAloneWith(t, asShown, func(l Ledger) Ledger {
+		return &changingLedger{l, func() {
+			settings := w.ledger().Settings()
+			settings.Pools = append(settings.Pools, event.PoolSettings{
+				Name: "front", NamespaceSelectors: []event.Selector{{MatchLabels: []event.Label{{Key: "tier", Value: "front"}}}},
+			})
+			w.append(settings, event.PoolAdded{Pool: event.Pool{Name: "front", Addresses: []string{"10.0.100.1-10.0.100.9"}}})
+		}}
+	}, withoutLabels)
 	k.show(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{"tier": "front"}}}, shownService("web", "uid", "1"))
-	k.ledger = &changingLedger{k.ledger, func() {
-		settings := w.ledger().Settings()
-		settings.Pools = append(settings.Pools, event.PoolSettings{
-			Name: "front", NamespaceSelectors: []event.Selector{{MatchLabels: []event.Label{{Key: "tier", Value: "front"}}}},
-		})
-		w.append(settings, event.PoolAdded{Pool: event.Pool{Name: "front", Addresses: []string{"10.0.100.1-10.0.100.9"}}})
-	}}
 	if err := k.bringBatch(t.Context(), &batch{whole: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -439,19 +447,23 @@ func (l *filelessLedger) Submit(ctx context.Context, plan func(*ledger.State) ([
 
 // A cluster file that cannot be appended is tried again, and Services do not wait for that.
 func TestAClusterFileThatCannotBeAppendedHoldsUpNoServices(t *testing.T) {
-	w, k := newAlone(t, asShown, func(c *Config) {
-		c.LabelNodes, c.ConfigMap = false, "viplog"
+	var w *world
+	var k *Kube
+	fileless := &filelessLedger{}
+	w, k = newAloneWith(t, asShown, func(l Ledger) Ledger {
+		fileless.Ledger = l
+		return fileless
+	}, withoutLabels, func(c *Config) {
+		c.ConfigMap = "viplog"
+		c.Parse = func([]byte) (ClusterFile, error) {
+			s := w.ledger()
+			cluster, _ := s.Cluster()
+			settings := s.Settings()
+			settings.Profile = event.ProfileFast
+			pool, _ := s.PoolSpec("a")
+			return ClusterFile{Cluster: control.Cluster{Cluster: cluster, Settings: settings, Pools: []event.Pool{pool}}}, nil
+		}
 	})
-	k.config.Parse = func([]byte) (ClusterFile, error) {
-		s := w.ledger()
-		cluster, _ := s.Cluster()
-		settings := s.Settings()
-		settings.Profile = event.ProfileFast
-		pool, _ := s.PoolSpec("a")
-		return ClusterFile{Cluster: control.Cluster{Cluster: cluster, Settings: settings, Pools: []event.Pool{pool}}}, nil
-	}
-	fileless := &filelessLedger{Ledger: k.ledger}
-	k.ledger = fileless
 	v := shownService("web", "uid", "1")
 	k.show(t, v, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "viplog"}, Data: map[string]string{clusterKey: "a file"}})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -470,8 +482,7 @@ func TestAClusterFileThatCannotBeAppendedHoldsUpNoServices(t *testing.T) {
 
 // What the log cannot hold of a node, a namespace or endpoints holds up nothing else.
 func TestWhatIsTooLargeHoldsUpNothingElse(t *testing.T) {
-	w, k := newAlone(t, asShown)
-	k.config.LabelNodes = false
+	w, k := newAlone(t, asShown, withoutLabels)
 	large := map[string]string{}
 	for i := range 300 {
 		large[fmt.Sprintf("%s.example/%d", strings.Repeat("a", 200), i)] = strings.Repeat("b", 63)
@@ -520,8 +531,7 @@ func TestWhoLeadsAgainTellsNothingOfBefore(t *testing.T) {
 			return shownService("web", "uid", "2")
 		}
 		return nil
-	})
-	k.config.LabelNodes = false
+	}, withoutLabels)
 	v := shownService("web", "uid", "1", func(v *corev1.Service) { v.CreationTimestamp = metav1.NewTime(time.Unix(1, 0)) })
 	k.show(t, v)
 	k.teller.add([]control.Event{{Service: ledger.ServiceKey{Namespace: "shop", Name: "web"}, Sequence: 1, Time: time.Now().Add(-2 * time.Hour).UnixNano(), Reason: "AddressMissing"}})

@@ -26,7 +26,7 @@ type Harness struct {
 
 // patience bounds everything that must happen; calm is how long nothing must happen.
 const (
-	patience = 15 * time.Second
+	patience = time.Minute
 	calm     = 100 * time.Millisecond
 )
 
