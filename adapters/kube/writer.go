@@ -42,7 +42,7 @@ type writer struct {
 	highest uint64                                // of what was said to be published
 	written map[ledger.ServiceKey]*corev1.Service // what writes have left, until the caches show it
 	tries   map[ledger.ServiceKey]int             // in a row that failed
-	refused map[ledger.ServiceKey]bool            // the API server lets nobody write them: what is published does not wait for them
+	vain    map[ledger.ServiceKey]bool            // tried in vain for long: what is published does not wait for them
 	epoch   int                                   // of resets, so that a late end of an earlier one counts for nothing
 	away    int                                   // tries in a row to which no API server answered
 	until   time.Time                             // nobody tries before this
@@ -63,7 +63,7 @@ func (w *writer) reset() {
 	defer w.mu.Unlock()
 	w.dirty, w.busy = map[ledger.ServiceKey]uint64{}, map[ledger.ServiceKey]uint64{}
 	w.written, w.tries = map[ledger.ServiceKey]*corev1.Service{}, map[ledger.ServiceKey]int{}
-	w.refused = map[ledger.ServiceKey]bool{}
+	w.vain = map[ledger.ServiceKey]bool{}
 	w.order, w.open, w.folded, w.highest = nil, newSequences(), 0, 0
 	w.epoch++
 }
@@ -81,7 +81,7 @@ func (w *writer) touch(all []control.Touched, folded uint64) {
 }
 
 func (w *writer) mark(key ledger.ServiceKey, sequence uint64) {
-	if w.refused[key] {
+	if w.vain[key] {
 		sequence = noFact
 	}
 	old, known := w.dirty[key]
@@ -125,7 +125,7 @@ func (w *writer) take(ctx context.Context) (key ledger.ServiceKey, epoch int, ok
 func (w *writer) done(key ledger.ServiceKey, epoch int) {
 	w.mu.Lock()
 	delete(w.tries, key)
-	delete(w.refused, key)
+	delete(w.vain, key)
 	w.finish(key, epoch, false)
 	w.mu.Unlock()
 	w.more.Broadcast()
@@ -133,14 +133,8 @@ func (w *writer) done(key ledger.ServiceKey, epoch int) {
 }
 
 // later has it looked at again after a while, and counts how often that was in a row.
-func (w *writer) later(key ledger.ServiceKey, epoch int, forbidden bool) (tries int) {
-	w.mu.Lock()
-	w.tries[key]++
-	tries = w.tries[key]
-	if forbidden && tries >= holds && epoch == w.epoch {
-		w.letGo(key)
-	}
-	w.mu.Unlock()
+func (w *writer) later(key ledger.ServiceKey, epoch int) (tries int) {
+	tries = w.failed(key, epoch)
 	signal(w.wrote)
 	time.AfterFunc(backoff(tries), func() {
 		w.mu.Lock()
@@ -150,6 +144,16 @@ func (w *writer) later(key ledger.ServiceKey, epoch int, forbidden bool) (tries 
 		signal(w.wrote)
 	})
 	return tries
+}
+
+func (w *writer) failed(key ledger.ServiceKey, epoch int) (tries int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tries[key]++
+	if w.tries[key] >= holds && epoch == w.epoch {
+		w.letGo(key)
+	}
+	return w.tries[key]
 }
 
 func (w *writer) finish(key ledger.ServiceKey, epoch int, again bool) {
@@ -162,18 +166,14 @@ func (w *writer) finish(key ledger.ServiceKey, epoch int, again bool) {
 		w.order = append(w.order, key)
 	}
 	if again {
-		if w.tries[key] < holds {
-			w.mark(key, since)
-		} else {
-			w.mark(key, noFact)
-		}
+		w.mark(key, since)
 	}
 	w.open.remove(since)
 }
 
 // letGo has what is published wait no longer for a Service that is being looked at.
 func (w *writer) letGo(key ledger.ServiceKey) {
-	w.refused[key] = true
+	w.vain[key] = true
 	for _, looks := range []map[ledger.ServiceKey]uint64{w.dirty, w.busy} {
 		if since, is := looks[key]; is && since != noFact {
 			w.open.remove(since)
@@ -245,7 +245,7 @@ func (k *Kube) write(ctx context.Context) {
 			k.logger.Error("the API server does not take a status", "service", key, "error", err)
 		default:
 			away := k.noteAway(err)
-			if k.writer.later(key, epoch, isForbidden(err)) == 5 && !away {
+			if k.writer.later(key, epoch) == 5 && !away {
 				k.logger.Warn("a status is not written yet", "service", key, "error", err)
 			}
 			continue
